@@ -1,0 +1,263 @@
+package repo
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/layercake-app/layercake/internal/fault"
+)
+
+// ExportFolder makes dest an ordinary git repository: the branch main checked
+// out, all tags, no remote, nothing shared with this repository and the
+// configuration git gives a new one. dest must be empty or absent, else it is
+// a fault of kind conflict, and holds either all or nothing afterwards.
+func (r *Repo) ExportFolder(ctx context.Context, dest string) error {
+	dest, err := filepath.Abs(dest)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	// A folder that exists may be a mount or somebody's working directory, and
+	// stays the same folder; its content is made in it and moved up.
+	parent, exists := filepath.Dir(dest), false
+	switch info, err := os.Stat(dest); {
+	case err == nil && !info.IsDir():
+		return notEmpty(dest)
+	case err == nil:
+		if err := mustBeEmpty(dest); err != nil {
+			return err
+		}
+		parent, exists = dest, true
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("export: %w", err)
+	default:
+		if err := os.MkdirAll(parent, 0o755); err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
+	}
+	temp, err := os.MkdirTemp(parent, ".layercake-export-")
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if err := r.exportInto(ctx, temp); err != nil {
+		return errors.Join(err, removeTree(temp))
+	}
+	if exists {
+		err = moveUp(temp, dest)
+	} else {
+		err = errors.Join(os.Chmod(temp, 0o755), os.Rename(temp, dest))
+	}
+	if err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			err = notEmpty(dest) // somebody wrote there meanwhile
+		}
+		return errors.Join(fmt.Errorf("export: %w", err), removeTree(temp))
+	}
+	return nil
+}
+
+// moveUp moves what is in temp to its parent dest, .git last: what was
+// interrupted is not taken for a repository.
+func moveUp(temp, dest string) error {
+	entries, err := os.ReadDir(temp)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int {
+		return strings.Compare(gitLast(a.Name()), gitLast(b.Name()))
+	})
+	for _, e := range entries {
+		if err := os.Rename(filepath.Join(temp, e.Name()), filepath.Join(dest, e.Name())); err != nil {
+			return err
+		}
+	}
+	return os.Remove(temp)
+}
+
+func gitLast(name string) string {
+	if name == ".git" {
+		return "2"
+	}
+	return "1" + name
+}
+
+// exportInto fills the empty folder dir. Objects go there as one pack, not by
+// clone or fetch, which would need the file protocol.
+func (r *Repo) exportInto(ctx context.Context, dir string) error {
+	head, err := r.mainCommit(ctx)
+	if err != nil {
+		return err
+	}
+	wanted, create, err := r.exported(ctx)
+	if err != nil {
+		return err
+	}
+	files, err := r.files(ctx, head)
+	if err != nil {
+		return err
+	}
+	git, gitDir := r.store.git, filepath.Join(dir, ".git")
+	if err := os.Mkdir(gitDir, 0o755); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	steps := []struct {
+		gitDir string
+		call   call
+	}{
+		{gitDir, call{dir: dir, args: []string{"init", "--quiet", "--template=", "--initial-branch=main"}}},
+		{r.gitDir, call{args: []string{"pack-objects", "--quiet", "--revs", filepath.Join(gitDir, "objects", "pack", "pack")}, stdin: strings.NewReader(wanted)}},
+		{gitDir, call{args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(create)}},
+		{gitDir, call{dir: dir, args: []string{"read-tree", head}}},
+	}
+	for _, s := range steps {
+		if _, err := git.run(ctx, s.gitDir, s.call); err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if err := errors.Join(r.writeFiles(ctx, root, files), root.Close()); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	// So that git status need not read every file. It fails where .gitattributes
+	// asks for a conversion, which is then for the new owner's git to do.
+	_, err = git.run(ctx, gitDir, call{dir: dir, args: []string{"update-index", "-q", "--refresh"}})
+	if err != nil && exitCode(err) != 1 {
+		return fmt.Errorf("export: %w", err)
+	}
+	return nil
+}
+
+func (r *Repo) mainCommit(ctx context.Context) (string, error) {
+	head, err := r.Show(ctx, MainRef)
+	if fault.KindOf(err) == fault.KindNotFound && fault.CodeOf(err) == "repo.ref" {
+		return "", fault.NotFound("repo.no_main", "The project has no main branch yet. Export it once its first commit is made.")
+	}
+	return head, err
+}
+
+// exported lists what leaves the house: the objects to pack, and the commands
+// that make main and the tags.
+func (r *Repo) exported(ctx context.Context) (objects, create string, err error) {
+	out, err := r.run(ctx, call{args: []string{"for-each-ref", "--format=%(objectname) %(refname)", "--", MainRef, "refs/tags/"}})
+	if err != nil {
+		return "", "", fmt.Errorf("list references: %w", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		id, ref, _ := strings.Cut(strings.TrimSpace(line), " ")
+		objects += id + "\n"
+		create += "create " + ref + " " + id + "\n"
+	}
+	return objects, create, nil
+}
+
+// ExportZip writes the folder ExportFolder makes to w as a zip archive.
+func (r *Repo) ExportZip(ctx context.Context, w io.Writer) error {
+	if err := r.ready(); err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(r.tempRoot(), "zip-")
+	if err != nil {
+		return fmt.Errorf("export zip: %w", err)
+	}
+	err = r.exportInto(ctx, temp)
+	if err == nil {
+		err = writeZip(ctx, temp, w)
+	}
+	return errors.Join(err, removeTree(temp))
+}
+
+func writeZip(ctx context.Context, dir string, w io.Writer) error {
+	archive := zip.NewWriter(w)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return addToZip(archive, dir, path, d)
+	})
+	if err := errors.Join(err, archive.Close()); err != nil {
+		return fmt.Errorf("export zip: %w", err)
+	}
+	return nil
+}
+
+func addToZip(archive *zip.Writer, dir, path string, d fs.DirEntry) error {
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	header, err := zip.FileInfoHeader(info)
+	if err != nil {
+		return err
+	}
+	rel, err := filepath.Rel(dir, path)
+	if err != nil {
+		return err
+	}
+	header.Name = filepath.ToSlash(rel)
+	if d.IsDir() {
+		header.Name += "/"
+		_, err := archive.CreateHeader(header)
+		return err
+	}
+	if filepath.Ext(path) != ".pack" {
+		header.Method = zip.Deflate
+	}
+	out, err := archive.CreateHeader(header)
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		target, err := os.Readlink(path)
+		if err == nil {
+			_, err = io.WriteString(out, target)
+		}
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, f)
+	return errors.Join(err, f.Close())
+}
+
+// ExportBundle writes main and all tags to one file at path, which git clone
+// and git fetch read. An existing file is replaced once the new one is whole.
+func (r *Repo) ExportBundle(ctx context.Context, path string) error {
+	if _, err := r.mainCommit(ctx); err != nil {
+		return err
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("export bundle: %w", err)
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".layercake-export-")
+	if err != nil {
+		return fmt.Errorf("export bundle: %w", err)
+	}
+	temp := filepath.Join(dir, "bundle")
+	_, err = r.run(ctx, call{args: []string{"bundle", "create", "--quiet", temp, "HEAD", MainRef, "--tags"}})
+	if err == nil {
+		err = syncDir(temp)
+	}
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err := errors.Join(err, removeTree(dir)); err != nil {
+		return fmt.Errorf("export bundle: %w", err)
+	}
+	return nil
+}
