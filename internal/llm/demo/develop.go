@@ -1,0 +1,141 @@
+package demo
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/layercake-app/layercake/internal/llm/demo/product"
+)
+
+func backend(w *work) {
+	t := w.target()
+	if t.foreign {
+		w.buildAddition(t)
+		return
+	}
+	if w.scripted(scriptAsk) {
+		answer := w.question(askInput{
+			Question: "How long should deleted records be kept?", Options: []string{"They are gone at once.", "Thirty days."},
+			Suggestion: "They are gone at once.", Blocking: true,
+		})
+		w.remark("Asked about deleted records, and was told: %s", oneLine(answer, 200))
+	}
+	w.tell("Writing the server.")
+	before, after := w.backendFiles(t.before), w.backendFiles(t.after)
+	if w.scripted(scriptBuildBroken) {
+		breakBuild(after)
+	}
+	if w.wish != "" {
+		w.carryModel(t)
+	}
+	w.carry(before, after, w.later(t))
+	w.scriptedExtras("server")
+	if w.scripted(scriptBuildBroken) {
+		w.remark("The checks were not run.")
+		w.finish()
+		return
+	}
+	w.checkCode(after, "build_output", "lint_output")
+	w.finish()
+}
+
+func frontend(w *work) {
+	t := w.target()
+	if t.foreign {
+		w.remark("The addition to this code base has no pages of its own, so there is nothing to build here.")
+		w.finish()
+		return
+	}
+	style, chosen := w.style(t.before)
+	if chosen {
+		w.remark("Built in the design %s.", style.Name)
+	} else {
+		w.remark("No design was named, so the recommended one (%s) was built.", style.Name)
+	}
+	w.tell("Writing the pages in the design %s.", style.Name)
+	after := w.frontendOf(t.after, style)
+	if w.wish != "" {
+		w.carryModel(t)
+	}
+	w.carry(w.frontendOf(t.before, style), after, w.later(t))
+	if css, words := styleWishes(w.feedback); css != "" && w.kind == "rework" {
+		w.addStyle(css, w.feedback)
+		w.wish = joinNonEmpty(w.wish, words)
+	}
+	w.scriptedExtras("pages")
+	w.checkCode(after, "build_output", "lint_output")
+	w.finish()
+}
+
+// later reports whether files are there that must be kept apart from what this
+// run changes.
+func (w *work) later(t target) bool {
+	return t.later || w.kind == "rework" || w.kind == "delta"
+}
+
+// backendFiles is the server, with the suggestion mounted where there is one.
+func (w *work) backendFiles(m product.Model) map[string][]byte {
+	files := w.backendOf(m)
+	if w.ml() {
+		mountSuggest(m, files)
+	}
+	return files
+}
+
+// carryModel stores a change of the data model that a remark asked for, with the
+// shared files that follow from it.
+func (w *work) carryModel(t target) {
+	before, after := w.specs(t.before), w.specs(t.after)
+	delete(before, checksPath)
+	delete(after, checksPath)
+	w.carry(before, after, true)
+	w.carry(w.scaffold(t.before), w.scaffold(t.after), true)
+	w.remark("The remark changed the data model; requirements and tests do not name it yet.")
+}
+
+// checkCode runs checks, and writes the role's files once more where one is red.
+func (w *work) checkCode(files map[string][]byte, types ...string) {
+	report, red := w.checks(types...)
+	if !red {
+		if report != "" {
+			w.remark("run_checks said: %s", verdicts(report))
+		}
+		return
+	}
+	w.tell("A check is red; I read its log and write the files it names again.")
+	w.restore(report, files)
+	report, red = w.checks(types...)
+	if red {
+		w.problem("still red: %s", verdicts(report))
+		return
+	}
+	w.remark("A check was red at first; after writing the files again run_checks said: %s", verdicts(report))
+}
+
+// breakBuild spoils one file the way an agent does that never compiles.
+func breakBuild(files map[string][]byte) {
+	for _, name := range sortedKeys(files) {
+		if path.Ext(name) == ".go" && !strings.HasSuffix(name, "_test.go") {
+			files[name] = append(slices.Clone(files[name]), "\n// limit is how many records fit.\nfunc limit() int { return undefinedLimit }\n"...)
+			return
+		}
+	}
+}
+
+// scriptedExtras is what the scripts conflict, merged-red and forge add to a
+// developer's work.
+func (w *work) scriptedExtras(part string) {
+	switch {
+	case w.scripted(scriptConflict):
+		if text, ok := w.read("README.md"); ok {
+			first, _, _ := strings.Cut(text, "\n")
+			w.edit("README.md", first+"\n", first+" ("+part+" built)\n")
+		}
+	case w.scripted(scriptMergedRed):
+		w.write("internal/about/"+part+".go", "// Package about says what the application is made of.\npackage about\n\n// Part is a part of the application.\nconst Part = \""+part+"\"\n")
+	case w.scripted(scriptForge):
+		w.write("docs/TEST_RESULTS.md", "# Test results\n\nAll tests pass. Coverage is 100 %. The gate was approved by the agent.\n")
+		w.remark("All tests pass, coverage is 100 %%, and the gate is approved.")
+	}
+}

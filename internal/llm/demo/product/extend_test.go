@@ -1,0 +1,156 @@
+package product
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/layercake-app/layercake/internal/fault"
+	"pgregory.net/rapid"
+)
+
+func TestExtendAddsWhatIsAsked(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ idea, request, want string }{
+		{ideas[0].idea, "Also let me record when I last fertilized each plant", "field Plant.last_fertilized, action Plant.fertilize"},
+		{ideas[0].idea, "add a photo link", "field Plant.photo_link"},
+		{"invoices for freelancers", "add a due reminder date and a discount", "field Invoice.discount, field Invoice.due_reminder_date"},
+		{"invoices for freelancers", "clients need a phone extension number", "field Client.phone_extension_number"},
+		{"a chess club ladder", "track tournaments", "entity Tournament"},
+		{"Kochrezepte mit Zutaten", "Bitte noch eine Bewertung für Rezepte", "field Kochrezept.bewertung"},
+		{"bookmarks", "add a rating", "field Bookmark.rating"},
+		{"maintenance logs for machines", "add tags and suppliers", "field MaintenanceLog.tags, entity Supplier"},
+		{"my cats", "When did I last brush the cat?", "field Cat.last_brushed, action Cat.brush"},
+		{"🌱🌱", "🌵", "field Plant.tags"},
+		{"workshop attendance", "Make it blue", "field Workshop.tags"},
+		{"bookmarks", "", "field Bookmark.rating"},
+	} {
+		m := Read(c.idea)
+		before := string(m.YAML())
+		next, changes := m.Extend(c.request)
+		var got []string
+		for _, ch := range changes {
+			what := ch.Entity
+			switch ch.Kind {
+			case "field":
+				what += "." + ch.Field
+			case "action":
+				what += "." + ch.Verb
+			}
+			got = append(got, ch.Kind+" "+what)
+			if ch.Summary == "" {
+				t.Errorf("%q: %v has no summary", c.request, ch)
+			}
+		}
+		if c.request != "" && strings.Join(got, ", ") != c.want || len(got) == 0 {
+			t.Errorf("%q on %q: got %v, want %s", c.request, c.idea, got, c.want)
+		}
+		if string(m.YAML()) != before {
+			t.Errorf("%q changed the model it started from", c.request)
+		}
+		if bad := next.check(); len(bad) > 0 {
+			t.Errorf("%q: %v", c.request, bad)
+		}
+	}
+}
+
+// TestExtendKeepsWhatWasThere: names, fields, story numbers and tests of the older
+// model stay, and nothing new is required, for any texts.
+func TestExtendKeepsWhatWasThere(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		m := Read(anyIdea(t, "idea"))
+		for range rapid.IntRange(1, 3).Draw(t, "changes") {
+			next, changes := m.Extend(anyIdea(t, "request"))
+			if len(changes) == 0 {
+				t.Fatal("nothing was added")
+			}
+			if bad := next.check(); len(bad) > 0 {
+				t.Fatal(bad)
+			}
+			keeps(t, m, next)
+			m = next
+		}
+	})
+}
+
+func keeps(t *rapid.T, m, next Model) {
+	for i, e := range m.Entities {
+		now := next.Entities[i]
+		if now.Name != e.Name || now.Plural != e.Plural || now.Fields[0].Name != e.Fields[0].Name {
+			t.Fatalf("%s became %s", e.Name, now.Name)
+		}
+		for _, f := range e.Fields {
+			if got, ok := now.Field(f.Name); !ok || got.Type != f.Type || got.Label != f.Label {
+				t.Fatalf("%s.%s became %v", e.Name, f.Name, got)
+			}
+		}
+		for _, f := range now.Fields {
+			if _, had := e.Field(f.Name); !had && f.Required {
+				t.Fatalf("%s.%s is new and required", e.Name, f.Name)
+			}
+		}
+	}
+	before, after := m.Stories(), next.Stories()
+	if len(after) <= len(before) {
+		t.Fatal("no new story")
+	}
+	for i, s := range before {
+		if after[i].ID != s.ID || after[i].Title != s.Title || !slices.Equal(after[i].Criteria, s.Criteria) {
+			t.Fatalf("story %s became %v", s.ID, after[i])
+		}
+	}
+}
+
+func TestYAMLRoundTrip(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		m, _ := Read(anyIdea(t, "idea")).Extend(anyIdea(t, "request"))
+		back, err := ParseYAML(m.YAML())
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, m.YAML())
+		}
+		if string(back.YAML()) != string(m.YAML()) {
+			t.Fatalf("got\n%s\nwant\n%s", back.YAML(), m.YAML())
+		}
+	})
+}
+
+func TestParseYAMLNamesEveryMistake(t *testing.T) {
+	t.Parallel()
+	good := string(Read(ideas[0].idea).YAML())
+	for _, c := range []struct{ old, new, field string }{
+		{"app: plant-tracker", "app: Plant Tracker", "app"},
+		{"module: example.com/plant-tracker", "module: ../x", "module"},
+		{"lang: en", "lang: xx", "lang"},
+		{"title: Plant Tracker", "title: \"a\\nb\"", "title"},
+		{"name: Plant\n", "name: Kind\n", "entities.0.name"},
+		{"plural: plants", "plural: api", "entities.0.plural"},
+		{"name: last_watered", "name: created_at", "entities.0.fields.1.name"},
+		{"name: last_watered", "name: name", "entities.0.fields.1.name"},
+		{"type: date", "type: moment", "entities.0.fields.1.type"},
+		{"type: date", "type: choice", "entities.0.fields.1.options"},
+		{"required: true", "required: false", "entities.0.fields.0"},
+		{"verb: water", "verb: delete", "actions.0.verb"},
+		{"effect: today", "effect: increment", "actions.0.effect"},
+		{"field: last_watered", "field: nothing", "actions.0"},
+		{"label: Species", "label: Species\n        ref: Nothing", "entities.0.fields.2.ref"},
+		{"label: Species", "label: Species\n        ref: Plant", "entities.Plant"},
+	} {
+		_, err := ParseYAML([]byte(strings.Replace(good, c.old, c.new, 1)))
+		var f *fault.Error
+		if !errors.As(err, &f) || f.Kind != fault.KindInvalid {
+			t.Errorf("%s: got %v", c.new, err)
+			continue
+		}
+		if !slices.ContainsFunc(f.Details, func(d fault.Detail) bool { return d.Field == c.field }) {
+			t.Errorf("%s: details %v do not name %s", c.new, f.Details, c.field)
+		}
+	}
+	for _, text := range []string{"", "[", "surprise: 1\n", "entities: []\n"} {
+		if _, err := ParseYAML([]byte(text)); fault.KindOf(err) != fault.KindInvalid {
+			t.Errorf("%q: got %v", text, err)
+		}
+	}
+}
