@@ -1,0 +1,271 @@
+// Package project holds what a person asked for and all that hangs on it:
+// projects, their changes, tasks, questions, blockers, notes, messages, designs
+// and the ledger of what models cost.
+//
+// Every function takes the transaction first; the caller owns it, so that a
+// row, its event and the next job commit together. State changes are
+// compare-and-set: what was not in the expected state is a conflict, never
+// silently written over.
+package project
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/layercake-app/layercake/internal/db"
+	"github.com/layercake-app/layercake/internal/event"
+	"github.com/layercake-app/layercake/internal/fault"
+)
+
+// Limits on what a person may hand in.
+const (
+	MaxIdea = 64 << 10 // bytes of an idea or a change request
+	maxName = 80       // runes of a project's name
+)
+
+// Types, modes, tiers and teaching levels a project may have.
+var (
+	Types    = []string{"traditional", "ai_ml", "hybrid", "enhancement"}
+	Modes    = []string{"local_only", "optional", "required", "undetermined"}
+	Tiers    = []string{"mvp", "standard", "enterprise"}
+	Teaching = []string{"novice", "intermediate", "expert"}
+)
+
+// Project is one row of projects. BudgetMicro is a hard cap in micro-USD and
+// TokenCap one in tokens; 0 means no cap. SpentMicro and SpentTokens include
+// what is reserved for calls under way. Origin says what began it, so that the
+// same command line finds it again.
+type Project struct {
+	ID          string  `db:"id" json:"id"`
+	Name        string  `db:"name" json:"name"`
+	Idea        string  `db:"idea" json:"idea"`
+	Type        string  `db:"type" json:"type"`
+	Mode        string  `db:"mode" json:"mode"`
+	Tier        string  `db:"tier" json:"tier"`
+	Teaching    string  `db:"teaching" json:"teaching"`
+	Blueprint   string  `db:"blueprint" json:"blueprint"`
+	HasUI       bool    `db:"has_ui" json:"hasUi"`
+	Origin      string  `db:"origin" json:"origin,omitempty"`
+	Head        string  `db:"head" json:"head"`
+	BudgetMicro int64   `db:"budget_micro" json:"budgetMicro"`
+	SpentMicro  int64   `db:"spent_micro" json:"spentMicro"`
+	TokenCap    int64   `db:"token_cap" json:"tokenCap"`
+	SpentTokens int64   `db:"spent_tokens" json:"spentTokens"`
+	Paused      bool    `db:"paused" json:"paused"`
+	Version     int64   `db:"version" json:"version"`
+	CreatedAt   db.Time `db:"created_at" json:"createdAt"`
+}
+
+const projectColumns = `id, name, idea, type, mode, tier, teaching, blueprint, has_ui, origin, head,
+  budget_micro, spent_micro, token_cap, spent_tokens, paused, version, created_at`
+
+// Validate reports every field of p that a person must change, at once.
+func (p *Project) Validate() error {
+	var details []fault.Detail
+	if err := CheckIdea("idea", p.Idea); err != nil {
+		f, _ := fault.As(err)
+		details = append(details, f.Details...)
+	}
+	if n := utf8.RuneCountInString(p.Name); n == 0 || n > maxName {
+		details = append(details, fault.Detail{Field: "name", Message: fmt.Sprintf("name must have 1 to %d characters", maxName)})
+	}
+	for _, c := range []struct {
+		field, value string
+		allowed      []string
+	}{{"type", p.Type, Types}, {"mode", p.Mode, Modes}, {"tier", p.Tier, Tiers}, {"teaching", p.Teaching, Teaching}} {
+		if !contains(c.allowed, c.value) {
+			details = append(details, fault.Detail{
+				Field:   c.field,
+				Message: fmt.Sprintf("%s %q is unknown", c.field, c.value),
+				Next:    "Use one of: " + strings.Join(c.allowed, ", ") + ".",
+			})
+		}
+	}
+	if p.BudgetMicro < 0 || p.TokenCap < 0 {
+		details = append(details, fault.Detail{Field: "budget", Message: "a budget cannot be negative", Next: "Give a positive amount, or none for no cap."})
+	}
+	if len(details) == 0 {
+		return nil
+	}
+	return fault.Invalid("project.invalid", "%s", sentence(details)).WithDetails(details...)
+}
+
+func sentence(details []fault.Detail) string {
+	parts := make([]string, len(details))
+	for i, d := range details {
+		parts[i] = strings.TrimSpace(d.Message + ". " + d.Next)
+	}
+	return strings.Join(parts, " ")
+}
+
+// CheckIdea refuses words that cannot be an idea: none, too many bytes, or
+// bytes that are not text.
+func CheckIdea(field, idea string) error {
+	refuse := func(code, message, next string) error {
+		return fault.Invalid(code, "The %s %s. %s", field, message, next).
+			WithDetails(fault.Detail{Field: field, Message: "the " + field + " " + message, Next: next})
+	}
+	switch {
+	case strings.TrimSpace(idea) == "":
+		return refuse("idea.empty", "is empty", "Describe in a sentence what you want to have.")
+	case len(idea) > MaxIdea:
+		return refuse("idea.too_large", fmt.Sprintf("has %d bytes, more than %d", len(idea), MaxIdea), "Shorten it; longer material belongs into a document of the project.")
+	case !utf8.ValidString(idea) || strings.ContainsFunc(idea, isControl):
+		return refuse("idea.binary", "is not text", "Give plain UTF-8 text.")
+	}
+	return nil
+}
+
+func isControl(r rune) bool {
+	return r < 0x20 && r != '\n' && r != '\r' && r != '\t' || r == 0x7f
+}
+
+// noUI are the words by which a person says that nobody will look at a screen.
+var noUI = []string{
+	"command line tool", "command-line tool", "cli tool", "a cli", "library", "api only",
+	"rest api without", "no ui", "without a ui", "without ui", "no user interface",
+	"without a user interface", "headless",
+}
+
+// WantsUI reads from the idea whether people will look at pages; G4 is skipped
+// when they will not.
+func WantsUI(idea string) bool {
+	low := strings.ToLower(idea)
+	for _, words := range noUI {
+		if strings.Contains(low, words) {
+			return false
+		}
+	}
+	return true
+}
+
+// NameFrom makes a project name from the first words of an idea.
+func NameFrom(idea string) string {
+	line := strings.TrimSpace(strings.SplitN(strings.TrimSpace(idea), "\n", 2)[0])
+	words := strings.Fields(line)
+	name := ""
+	for _, w := range words {
+		if utf8.RuneCountInString(name)+utf8.RuneCountInString(w)+1 > 60 {
+			break
+		}
+		name = strings.TrimSpace(name + " " + w)
+	}
+	if name == "" {
+		r := []rune(line)
+		name = string(r[:min(len(r), 60)])
+	}
+	return name
+}
+
+// Create stores a valid project.
+func Create(ctx context.Context, tx *db.Tx, p *Project) error {
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	p.ID, p.CreatedAt, p.Version = db.NewID("prj"), db.Now(), 1
+	_, err := tx.Exec(ctx, `INSERT INTO projects (id, name, idea, type, mode, tier, teaching, blueprint, has_ui, origin, budget_micro, token_cap, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		p.ID, p.Name, p.Idea, p.Type, p.Mode, p.Tier, p.Teaching, p.Blueprint, p.HasUI, p.Origin, p.BudgetMicro, p.TokenCap, p.CreatedAt)
+	if err != nil {
+		return fmt.Errorf("insert project: %w", err)
+	}
+	return nil
+}
+
+// Get returns a project by id.
+func Get(ctx context.Context, tx *db.Tx, id string) (Project, error) {
+	var p Project
+	err := tx.One(ctx, &p, `SELECT `+projectColumns+` FROM projects WHERE id = $1`, id)
+	if errors.Is(err, db.ErrNoRow) {
+		return p, fault.NotFound("project.not_found", "There is no project %s here. `layercake run --data DIR` lists the projects of a data folder when the id is wrong.", id)
+	}
+	if err != nil {
+		return p, fmt.Errorf("read project %s: %w", id, err)
+	}
+	return p, nil
+}
+
+// List returns all projects, oldest first.
+func List(ctx context.Context, tx *db.Tx) ([]Project, error) {
+	var out []Project
+	if err := tx.All(ctx, &out, `SELECT `+projectColumns+` FROM projects ORDER BY id`); err != nil {
+		return nil, fmt.Errorf("list projects: %w", err)
+	}
+	return out, nil
+}
+
+// Lock serializes writers of one project until the transaction ends. Whoever
+// changes a project's gates, tasks or head takes it first: project, then
+// rows, then the event head is the fixed order on PostgreSQL.
+func Lock(ctx context.Context, tx *db.Tx, id string) (Project, error) {
+	n, err := tx.Exec(ctx, `UPDATE projects SET locks = locks + 1 WHERE id = $1`, id)
+	if err != nil {
+		return Project{}, fmt.Errorf("lock project %s: %w", id, err)
+	}
+	if n == 0 {
+		return Project{}, fault.NotFound("project.not_found", "There is no project %s here.", id)
+	}
+	return Get(ctx, tx, id)
+}
+
+// Move is one step of a project's head.
+type Move struct {
+	Project string
+	From    string
+	To      string
+	Kind    string // platform, run or person
+	Actor   event.Actor
+	Gate    string
+}
+
+// MoveHead moves the head by compare-and-set. It reports false, and changes
+// nothing, when the head is no longer m.From.
+func MoveHead(ctx context.Context, tx *db.Tx, m Move) (bool, error) {
+	var seq int64
+	err := tx.One(ctx, &seq, `UPDATE projects SET head = $3, moves = moves + 1 WHERE id = $1 AND head = $2 RETURNING moves`, m.Project, m.From, m.To)
+	if errors.Is(err, db.ErrNoRow) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("move head of %s: %w", m.Project, err)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO moves (project_id, seq, from_commit, to_commit, kind, actor, gate, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		m.Project, seq, m.From, m.To, m.Kind, m.Actor.Kind+":"+m.Actor.ID, m.Gate, db.Now())
+	if err != nil {
+		return false, fmt.Errorf("record move of %s: %w", m.Project, err)
+	}
+	return true, nil
+}
+
+// SetMode changes where a project goes live.
+func SetMode(ctx context.Context, tx *db.Tx, id, mode string) error {
+	if !contains(Modes, mode) {
+		return fault.Invalid("mode.unknown", "The deployment mode %q is unknown. Use one of: %s.", mode, strings.Join(Modes, ", "))
+	}
+	_, err := tx.Exec(ctx, `UPDATE projects SET mode = $2, version = version + 1 WHERE id = $1`, id, mode)
+	if err != nil {
+		return fmt.Errorf("set mode of %s: %w", id, err)
+	}
+	return nil
+}
+
+// SetPaused stops a project from spending, or lets it go on.
+func SetPaused(ctx context.Context, tx *db.Tx, id string, paused bool) error {
+	_, err := tx.Exec(ctx, `UPDATE projects SET paused = $2, version = version + 1 WHERE id = $1`, id, paused)
+	if err != nil {
+		return fmt.Errorf("pause project %s: %w", id, err)
+	}
+	return nil
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
