@@ -1,0 +1,37 @@
+package flow_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/layercake-app/layercake/internal/blueprint"
+	"github.com/layercake-app/layercake/internal/project"
+)
+
+func unmarshal(data []byte, into any) error { return json.Unmarshal(data, into) }
+
+func TestEveryBlueprintIsCarriedToItsEnd(t *testing.T) {
+	t.Parallel()
+	for _, name := range blueprint.Names() {
+		b, err := blueprint.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, typ := range b.For {
+			for _, mode := range project.Modes {
+				t.Run(name+"/"+typ+"/"+mode, func(t *testing.T) {
+					t.Parallel()
+					w, end := newWorld(t, t.TempDir())
+					defer end()
+					w.begin(ada, product{ui: mode != "required", api: true, data: true, serves: true, e2e: true}, project.Project{Type: typ, Mode: mode, Tier: "standard"}, b)
+					w.finish()
+					w.verify()
+					if s := w.rows(); s.change.Status != "completed" {
+						t.Fatal(w.describe())
+					}
+					t.Logf("%d steps", w.moves)
+				})
+			}
+		}
+	}
+}

@@ -1,0 +1,355 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/layercake-app/layercake/internal/db"
+	"github.com/layercake-app/layercake/internal/document"
+	"github.com/layercake-app/layercake/internal/gate"
+	"github.com/layercake-app/layercake/internal/project"
+	"github.com/layercake-app/layercake/internal/proof"
+	"github.com/layercake-app/layercake/internal/run"
+)
+
+// Overview is where a project stands, and what it waits for.
+type Overview struct {
+	*State
+	Runs      []run.Run          // that have not ended
+	Questions []project.Question // open ones
+	Blockers  []project.Blocker  // critical open ones
+	Usage     project.UsageSum
+	Busy      bool   // agents, checks or flow are at work
+	Ready     []Stop // gates that wait for a decision, those of one stop together
+}
+
+// Stop is what one decision covers.
+type Stop struct{ Views []*gate.View }
+
+// Code is the last gate of the stop, by which it is decided.
+func (s Stop) Code() string { return s.Views[len(s.Views)-1].Code }
+
+// Title names the gates of the stop.
+func (s Stop) Title() string { return title(s.Views) }
+
+// Overview reads where a project stands.
+func (f *Flow) Overview(ctx context.Context, projectID string) (*Overview, error) {
+	for range 50 {
+		l, err := f.look(ctx, projectID)
+		if err != nil {
+			return nil, err
+		}
+		o, err := f.overview(ctx, l)
+		if err != nil || o != nil {
+			return o, err
+		}
+	}
+	return nil, fmt.Errorf("overview of %s: it changes too fast", projectID)
+}
+
+func (f *Flow) overview(ctx context.Context, l *look) (*Overview, error) {
+	o := &Overview{}
+	stale := false
+	err := f.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) error {
+		p, err := project.Get(ctx, tx, l.project)
+		if err != nil {
+			return err
+		}
+		c, err := project.LatestChange(ctx, tx, l.project)
+		if err != nil {
+			return err
+		}
+		if stale = !l.of(p, c) || c.ReleaseCommit != l.release; stale {
+			return nil
+		}
+		if o.State, err = f.load(ctx, tx, l, p, c); err != nil {
+			return err
+		}
+		return o.people(ctx, tx)
+	})
+	if err != nil || stale {
+		return nil, err
+	}
+	o.Busy = o.Busy || len(Next(o.State)) > 0
+	for i := range o.Gates {
+		v := &o.Gates[i]
+		if v.Status == gate.InReview && v.Position == 0 {
+			o.Busy = true // the act of creating takes effect by itself
+		}
+	}
+	o.Ready = ready(o.State)
+	return o, nil
+}
+
+func (o *Overview) people(ctx context.Context, tx *db.Tx) error {
+	runs, err := run.List(ctx, tx, o.Change.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		if r.Live() {
+			o.Runs = append(o.Runs, r)
+			o.Busy = o.Busy || r.Status != run.Waiting
+		}
+	}
+	questions, err := project.Questions(ctx, tx, o.Change.ID)
+	if err != nil {
+		return err
+	}
+	for _, q := range questions {
+		if q.Status == "open" {
+			o.Questions = append(o.Questions, q)
+		}
+	}
+	blockers, err := project.Blockers(ctx, tx, o.Change.ID)
+	if err != nil {
+		return err
+	}
+	for _, b := range blockers {
+		if b.Status == "open" && b.Severity == "critical" {
+			o.Blockers = append(o.Blockers, b)
+		}
+	}
+	rows, err := proof.Latest(ctx, tx, o.Change.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		o.Busy = o.Busy || r.Status != proof.Done
+	}
+	o.Usage, err = project.SumUsage(ctx, tx, o.Change.ID)
+	return err
+}
+
+// ready lists the stops whose gates are all in review.
+func ready(s *State) []Stop {
+	var out []Stop
+	for i := range s.Gates {
+		v := &s.Gates[i]
+		if v.Status != gate.InReview || v.Position == 0 || v.Settled() {
+			continue
+		}
+		joined := s.Joined(v.Code)
+		if joined[len(joined)-1].Code != v.Code {
+			continue
+		}
+		all := true
+		for _, j := range joined {
+			all = all && j.Status == gate.InReview
+		}
+		if all {
+			out = append(out, Stop{Views: joined})
+		}
+	}
+	return out
+}
+
+// Sentence says in plain words where the project stands and what comes next.
+func (o *Overview) Sentence() string {
+	switch {
+	case o.Change.Status == project.ChangeCompleted:
+		return fmt.Sprintf("Change %d is complete.", o.Change.Number)
+	case o.Change.Status == project.ChangeCancelled:
+		return fmt.Sprintf("Change %d was cancelled.", o.Change.Number)
+	case o.Project.Paused:
+		return "The project is paused."
+	case len(o.Questions) > 0:
+		return o.Questions[0].Gate + " waits for an answer: " + o.Questions[0].Text
+	case len(o.Ready) > 0:
+		return o.Ready[0].Title() + " waits for a decision."
+	case len(o.Blockers) > 0 && !o.Busy:
+		return o.Blockers[0].Gate + " is blocked: " + o.Blockers[0].Title + "."
+	case o.Busy:
+		return "Work is under way at " + o.current() + "."
+	}
+	if unmet := o.Unmet(); len(unmet) > 0 {
+		return unmet[0].Gate + " waits: " + unmet[0].Message + ". " + unmet[0].Next
+	}
+	return "Nothing is under way."
+}
+
+func (o *Overview) current() string {
+	for _, v := range o.Gates {
+		if v.Status == gate.Pending || v.Status == gate.InReview {
+			return v.Code
+		}
+	}
+	return "the next gate"
+}
+
+// Unmet lists what keeps the gate whose turn it is from being approved. A gate
+// that is in review waits for the others of its stop: then it is their turn.
+func (o *Overview) Unmet() []gate.UnmetCondition {
+	for i := range o.Gates {
+		v := &o.Gates[i]
+		if v.Settled() {
+			continue
+		}
+		if unmet := gate.Unmet(&o.State.State, v.Code); len(unmet) > 0 {
+			return unmet
+		}
+	}
+	return nil
+}
+
+// Brief is what a person needs on one screen to decide a stop. It is computed;
+// no model writes any of it.
+type Brief struct {
+	Stop      Stop
+	Delta     bool     // a review of what changed since the last decision
+	Changed   []string // paths that changed since the last decision
+	Since     string   // the commit of that decision
+	Reading   time.Duration
+	Usage     project.UsageSum
+	Notes     []project.Note
+	Unproven  []gate.UnmetCondition
+	Documents []string
+}
+
+// Brief computes the decision brief of a stop.
+func (f *Flow) Brief(ctx context.Context, o *Overview, s Stop) (Brief, error) {
+	b := Brief{Stop: s, Usage: o.Usage, Since: o.Change.BaseCommit}
+	first := s.Views[0]
+	for i := range o.Gates {
+		v := &o.Gates[i]
+		if v.Position < first.Position && v.Approval != nil && v.Approval.Commit != "" {
+			b.Since = v.Approval.Commit
+		}
+	}
+	if first.Stale && first.Approval != nil {
+		b.Delta, b.Since = true, first.Approval.Commit
+	}
+	changed, err := f.Tree.Changed(ctx, o.Project.ID, b.Since, o.Project.Head)
+	if err != nil {
+		return b, fmt.Errorf("compare with the last decision: %w", err)
+	}
+	for _, path := range changed {
+		if !strings.HasPrefix(path, EvidenceRoot) {
+			b.Changed = append(b.Changed, path)
+		}
+	}
+	for _, v := range s.Views {
+		b.Unproven = append(b.Unproven, gate.Unmet(&o.State.State, v.Code)...)
+		for _, d := range v.Deliverables {
+			for _, path := range d.Paths {
+				if strings.HasSuffix(path, ".md") {
+					content, err := f.Tree.Read(ctx, o.Project.ID, o.Project.Head, path)
+					if err != nil {
+						return b, fmt.Errorf("read %s: %w", path, err)
+					}
+					b.Reading += document.ReadingTime(content)
+					b.Documents = append(b.Documents, path)
+				}
+			}
+		}
+	}
+	err = f.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) error {
+		all, err := project.Notes(ctx, tx, o.Change.ID)
+		for _, n := range all {
+			for _, v := range s.Views {
+				if n.Gate == v.Code && n.Kind != "handoff" {
+					b.Notes = append(b.Notes, n)
+				}
+			}
+		}
+		return err
+	})
+	return b, err
+}
+
+// Markdown writes the brief for people.
+func (b Brief) Markdown() string {
+	var w strings.Builder
+	kind := "Decision"
+	if b.Delta {
+		kind = "Delta review"
+	}
+	fmt.Fprintf(&w, "# %s: %s\n\n", kind, b.Stop.Title())
+	for _, v := range b.Stop.Views {
+		fmt.Fprintf(&w, "%s %s: %s\n", v.Code, v.Spec.Name, v.Spec.Purpose)
+	}
+	fmt.Fprintf(&w, "\nReading time about %d min. Cost so far %s, %d tokens in %d calls", max(1, int(b.Reading.Minutes()+0.5)), run.USD(b.Usage.CostMicro), b.Usage.Tokens, b.Usage.Calls)
+	if b.Usage.Unknown > 0 {
+		fmt.Fprintf(&w, " (%d of unknown price)", b.Usage.Unknown)
+	}
+	w.WriteString(".\n\n## Deliverables\n\n")
+	for _, v := range b.Stop.Views {
+		for _, d := range v.Deliverables {
+			fmt.Fprintf(&w, "- %s %s: %s (%s)\n", v.Code, d.Name, d.State, several(d.Paths))
+		}
+	}
+	w.WriteString("\n## Proofs\n\n")
+	n := 0
+	for _, v := range b.Stop.Views {
+		for _, r := range v.Required {
+			if r.Last != nil {
+				n++
+				fmt.Fprintf(&w, "- %s %s: %s%s — %s\n", v.Code, r.Type, r.Last.Verdict, figures(r.Last.Numbers()), r.Last.Reason)
+			}
+		}
+	}
+	if n == 0 {
+		w.WriteString("- none is required here\n")
+	}
+	b.rest(&w)
+	return w.String()
+}
+
+func (b Brief) rest(w *strings.Builder) {
+	for _, v := range b.Stop.Views {
+		if len(v.Designs) > 0 && owesDesign(v) {
+			w.WriteString("\n## Designs\n\n")
+			for _, d := range v.Designs {
+				mark := ""
+				if d.Recommended {
+					mark = " (recommended)"
+				}
+				fmt.Fprintf(w, "- %d %s%s: %s — %s\n", d.Number, d.Title, mark, d.Path, d.Rationale)
+			}
+		}
+		for _, x := range v.Waivers {
+			fmt.Fprintf(w, "\nWaiver in force: %s %s until %s, owner %s: %s\n", x.Rule, x.Subject, x.ExpiresAt.Format(time.DateOnly), x.Owner, x.Reason)
+		}
+	}
+	if len(b.Notes) > 0 {
+		w.WriteString("\n## Choices and risks\n\n")
+		for _, n := range b.Notes {
+			fmt.Fprintf(w, "- %s: %s. %s\n", n.Kind, n.Title, n.Body)
+		}
+	}
+	if len(b.Unproven) > 0 {
+		w.WriteString("\n## Not met\n\n")
+		for _, u := range b.Unproven {
+			fmt.Fprintf(w, "- %s %s. %s\n", u.Gate, u.Message, u.Next)
+		}
+	}
+	fmt.Fprintf(w, "\n## Changed since the last decision\n\n%s\n", several(b.Changed))
+}
+
+// several lists a few paths and counts the rest.
+func several(paths []string) string {
+	const few = 8
+	if len(paths) == 0 {
+		return "nothing"
+	}
+	text := strings.Join(head(paths, few), ", ")
+	if n := len(paths) - few; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
+}
+
+func figures(f map[string]float64) string {
+	var parts []string
+	for _, name := range sortedKeys(f) {
+		if name != "ms" {
+			parts = append(parts, fmt.Sprintf("%s %g", name, f[name]))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
