@@ -1,0 +1,205 @@
+// Package app is the wiring: it reads the settings, opens what they name, puts
+// the packages together, starts the workers and stops them again. Nothing about
+// the shape in which LayerCake runs (which database, one process or many) leaks
+// past it.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/layercake-app/layercake/internal/blob"
+	"github.com/layercake-app/layercake/internal/bus"
+	"github.com/layercake-app/layercake/internal/db"
+	"github.com/layercake-app/layercake/internal/fault"
+	"github.com/layercake-app/layercake/internal/flow"
+	"github.com/layercake-app/layercake/internal/job"
+	"github.com/layercake-app/layercake/internal/llm"
+	"github.com/layercake-app/layercake/internal/llm/demo"
+	"github.com/layercake-app/layercake/internal/project"
+	"github.com/layercake-app/layercake/internal/proof"
+	"github.com/layercake-app/layercake/internal/repo"
+	"github.com/layercake-app/layercake/internal/run"
+	"github.com/layercake-app/layercake/internal/sandbox"
+)
+
+// App is everything that is open while LayerCake runs.
+type App struct {
+	Settings Settings
+	DB       *db.DB
+	Queue    *job.Queue
+	Bus      *bus.Bus
+	Blobs    *blob.Dir
+	Repos    *repo.Store
+	Sandbox  *sandbox.Sandbox
+	Runner   *proof.Runner
+	Model    llm.Model
+	Engine   *run.Engine
+	Flow     *flow.Flow
+	Log      *slog.Logger
+
+	// GivenUp receives the first job that failed for good: something that no
+	// further attempt will mend, such as a full disk.
+	GivenUp chan error
+
+	lock  *os.File
+	ticks context.CancelFunc
+	group sync.WaitGroup
+}
+
+// Open opens the data folder and puts everything together; nothing runs until
+// Start. The folder belongs to one process at a time.
+func Open(ctx context.Context, s Settings, log *slog.Logger) (*App, error) {
+	a := &App{Settings: s, Log: log, Bus: bus.New(), GivenUp: make(chan error, 1)}
+	if err := a.open(ctx); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *App) open(ctx context.Context) error {
+	data, err := filepath.Abs(a.Settings.Data)
+	if err != nil {
+		return fmt.Errorf("resolve data folder: %w", err)
+	}
+	a.Settings.Data = data
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return fault.Unavailable("data.folder", "The data folder %s cannot be made. Name another one with --data.", data).Because(err)
+	}
+	if a.lock, err = lockFolder(data); err != nil {
+		return err
+	}
+	if a.DB, err = OpenDatabase(ctx, a.Settings); err != nil {
+		return err
+	}
+	if err := a.DB.MigrateUp(ctx); err != nil {
+		return err
+	}
+	a.Queue = job.NewQueue(a.DB, job.Options{Logger: a.Log, Backoff: backoff, GivenUp: a.giveUp})
+	if err := a.Queue.Migrate(ctx); err != nil {
+		return err
+	}
+	if a.Blobs, err = blob.OpenDir(filepath.Join(data, "blobs")); err != nil {
+		return err
+	}
+	if a.Repos, err = repo.Open(filepath.Join(data, "repos")); err != nil {
+		return err
+	}
+	if a.Sandbox, err = sandbox.Open(ctx, sandbox.Config{Kind: a.Settings.Sandbox, Path: a.Settings.Path}); err != nil {
+		return err
+	}
+	if a.Model, err = demo.New(demo.Options{Script: a.Settings.DemoScript, Delay: a.Settings.DemoDelay, CallsFile: a.Settings.DemoCalls}); err != nil {
+		return err
+	}
+	return a.assemble(data)
+}
+
+func (a *App) assemble(data string) error {
+	var err error
+	a.Runner, err = proof.NewRunner(proof.Config{
+		Sandbox: a.Sandbox, Repos: a.Repos, Blobs: a.Blobs, Cache: filepath.Join(data, "cache"), Base: a.Settings.Cache, Deployments: filepath.Join(data, "deployments"),
+	})
+	if err != nil {
+		return err
+	}
+	record := project.Recorder{Bus: a.Bus}
+	a.Flow = &flow.Flow{DB: a.DB, Queue: a.Queue, Tree: flow.Git{Store: a.Repos}, Blobs: a.Blobs, Record: record, Model: a.Model.Info().Name, Log: a.Log, Runner: a.Runner}
+	a.Engine = &run.Engine{DB: a.DB, Queue: a.Queue, Repos: a.Repos, Sandbox: a.Sandbox, Checks: a.Runner, Model: a.Model, Record: record, Log: a.Log}
+	a.Flow.Register(a.Queue)
+	a.Engine.Register(a.Queue)
+	return nil
+}
+
+// backoff is short: one machine, and most failures are gone at once or not at
+// all.
+func backoff(failed int) time.Duration {
+	return min(time.Duration(1<<min(failed, 10))*100*time.Millisecond, time.Minute)
+}
+
+func (a *App) giveUp(kind string, err error) {
+	select {
+	case a.GivenUp <- fmt.Errorf("job %s: %w", kind, err):
+	default:
+	}
+}
+
+// OpenDatabase opens the database that the settings name, without changing it.
+func OpenDatabase(ctx context.Context, s Settings) (*db.DB, error) {
+	return db.Open(ctx, db.Config{URL: s.DatabaseURL.Reveal(), Path: filepath.Join(s.Data, "layercake.db")})
+}
+
+// Start takes over what a process before left behind and begins to work.
+func (a *App) Start(ctx context.Context) error {
+	if _, err := a.Queue.Reclaim(ctx); err != nil {
+		return err
+	}
+	if err := a.Flow.Reclaim(ctx); err != nil {
+		return err
+	}
+	err := a.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		_, err := run.Reclaim(ctx, tx, a.Queue)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.Queue.Start(ctx); err != nil {
+		return err
+	}
+	ticking, cancel := context.WithCancel(ctx)
+	a.ticks = cancel
+	a.group.Go(func() { a.tick(ticking) })
+	return nil
+}
+
+// tick wakes what only time moves: leases and waivers that ran out.
+func (a *App) tick(ctx context.Context) {
+	every := time.NewTicker(15 * time.Second)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		err := a.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+			if _, err := run.Tick(ctx, tx, a.Queue); err != nil {
+				return err
+			}
+			return a.Flow.Tick(ctx, tx)
+		})
+		if err != nil && ctx.Err() == nil {
+			a.Log.WarnContext(ctx, "tick failed", "error", err)
+		}
+	}
+}
+
+// Close drains what is at work and closes everything.
+func (a *App) Close() error {
+	var errs []error
+	if a.ticks != nil {
+		a.ticks()
+		a.group.Wait()
+	}
+	if a.Queue != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		errs = append(errs, a.Queue.Stop(ctx))
+	}
+	if a.DB != nil {
+		errs = append(errs, a.DB.Close())
+	}
+	if a.Repos != nil {
+		errs = append(errs, a.Repos.Close())
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Close())
+	}
+	return errors.Join(errs...)
+}
