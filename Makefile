@@ -42,7 +42,7 @@ gen: ## write every generated file
 gen-check: ## fail when a generated file is not what `make gen` writes
 	@scripts/gen-check.sh
 
-e2e: ## clone what is committed, build it there, and carry two ideas through
+e2e: ## clone what is committed, build it there, and carry an idea through
 	@scripts/e2e.sh
 
 check: ## everything CI runs

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ideas are what people may type; the first two run everywhere, the rest in
-// `make soak`.
+// ideas are what people may type; the first runs everywhere (another in
+// `make e2e`), the rest in `make soak`.
 var ideas = []struct{ name, idea, entity string }{
 	{"plants", "A tool to track the plants I own and when I last watered them", "Plant"},
 	{"ladder", "a chess club ladder", ""},
@@ -29,7 +29,7 @@ var ideas = []struct{ name, idea, entity string }{
 // checks on a fresh clone.
 func TestIdeasBecomeVerifiedRepositories(t *testing.T) {
 	t.Parallel()
-	list := ideas[:2]
+	list := ideas[:1]
 	if os.Getenv("LAYERCAKE_SOAK") != "" {
 		list = ideas
 	}
@@ -71,6 +71,9 @@ func TestIdeasBecomeVerifiedRepositories(t *testing.T) {
 			}
 			if v := p.run("verify", "--require-human", clone); v.code != 1 || !strings.Contains(lastLine(v.stdout), "AUTO-APPROVED") {
 				t.Errorf("verify --require-human: exit %d\n%s", v.code, v.stdout)
+			}
+			if c.name == "plants" {
+				tamper(t, p, p.out)
 			}
 			// The same command again finds its work done, and the folder taken.
 			if again := p.idea(c.idea); again.code != 2 || !strings.Contains(again.stderr, "not empty") {

@@ -74,6 +74,9 @@ func verifyRepository(ctx context.Context, dir string, opt Options, r *Report) (
 	if err != nil {
 		return err
 	}
+	if err := git.Check(ctx); err != nil {
+		return broken("git finds the repository damaged: %s", fault.Public(err))
+	}
 	if err := committed(ctx, git, tree); err != nil {
 		return err
 	}

@@ -148,7 +148,11 @@ func (c *runCmd) blueprint() (*blueprint.Blueprint, error) {
 		}
 		return blueprint.Parse(src)
 	}
-	return blueprint.Load(c.Blueprint)
+	b, err := blueprint.Load(c.Blueprint)
+	if f, ok := fault.As(err); ok && f.Kind == fault.KindNotFound {
+		return nil, fault.Invalid(f.Code, "%s", f.Message)
+	}
+	return b, err
 }
 
 func known() blueprint.Known {

@@ -1,0 +1,144 @@
+package app_test
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// edit changes a file, commits the change when commit is set, and returns what
+// verify says.
+func (p *place) verifyEdited(t *testing.T, repository, name string, commit bool, change func([]byte) []byte) answer {
+	t.Helper()
+	clone := filepath.Join(t.TempDir(), "clone")
+	inside(t, filepath.Dir(repository), "git", "clone", "--quiet", repository, clone)
+	path := filepath.Join(clone, name)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := change(bytes.Clone(before))
+	if bytes.Equal(before, after) {
+		t.Fatalf("%s was not changed", name)
+	}
+	if err := os.WriteFile(path, after, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if commit {
+		inside(t, clone, "git", "-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-qam", "tamper")
+	}
+	return p.run("verify", clone)
+}
+
+// tamper changes one byte here and there; verify has to name it each time.
+func tamper(t *testing.T, p *place, repository string) {
+	t.Helper()
+	logs, err := filepath.Glob(filepath.Join(repository, ".layercake/evidence/logs/*.log"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("no logs: %v", err)
+	}
+	log := ".layercake/evidence/logs/" + filepath.Base(logs[0])
+	flip := func(b []byte) []byte { b[len(b)/2] ^= 1; return b }
+	cut := func(b []byte) []byte {
+		lines := bytes.SplitAfter(bytes.TrimSuffix(b, []byte("\n")), []byte("\n"))
+		return bytes.Join(lines[:len(lines)-1], nil)
+	}
+	for _, c := range []struct {
+		name, file string
+		commit     bool
+		change     func([]byte) []byte
+		names      string
+	}{
+		{"a byte of a log", log, true, flip, "log"},
+		{"a byte of an event", ".layercake/evidence/events.jsonl", true, flip, "event"},
+		{"the last event cut off", ".layercake/evidence/events.jsonl", true, cut, "event"},
+		{"an event of the working copy", ".layercake/evidence/events.jsonl", false, flip, "event"},
+		{"the head of the chain", ".layercake/evidence/head.json", true, func(b []byte) []byte { return bytes.Replace(b, []byte(`"seq": `), []byte(`"seq": 1`), 1) }, "event"},
+		{"a verdict in a statement", ".layercake/evidence/c1/G6.json", true, func(b []byte) []byte { return bytes.Replace(b, []byte("pass"), []byte("pazz"), 1) }, "G6"},
+		{"the method of a decision", ".layercake/evidence/c1/G3.json", true, func(b []byte) []byte {
+			return bytes.Replace(b, []byte(`"method": "delegated"`), []byte(`"method": "terminal"`), 1)
+		}, "G3"},
+	} {
+		a := p.verifyEdited(t, repository, c.file, c.commit, c.change)
+		if a.code != 1 || !strings.HasPrefix(lastLine(a.stdout), "BROKEN") || !strings.Contains(lastLine(a.stdout), c.names) {
+			t.Errorf("%s: exit %d, last line %q", c.name, a.code, lastLine(a.stdout))
+		}
+	}
+	clone := filepath.Join(t.TempDir(), "clone")
+	inside(t, filepath.Dir(repository), "git", "clone", "--quiet", repository, clone)
+	inside(t, clone, "git", "tag", "-d", "gate/G4")
+	if a := p.run("verify", clone); a.code != 1 || !strings.Contains(lastLine(a.stdout), "gate/G4") {
+		t.Errorf("a missing tag: exit %d, %q", a.code, lastLine(a.stdout))
+	}
+	tamperData(t, p)
+}
+
+// tamperData does the same to the data folder, one row or file at a time, and
+// puts it back.
+func tamperData(t *testing.T, p *place) {
+	t.Helper()
+	d, err := sql.Open("sqlite", "file:"+filepath.Join(p.data, "layercake.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, c := range []struct{ name, do, undo, names string }{
+		{"the data of an event", `UPDATE events SET data = replace(data, 'G2', 'G9') WHERE seq = 60`, `UPDATE events SET data = replace(data, 'G9', 'G2') WHERE seq = 60`, "event 60"},
+		{"the verdict of a proof", `UPDATE proofs SET verdict = 'fail' WHERE type = 'lint_output'`, `UPDATE proofs SET verdict = 'pass' WHERE type = 'lint_output'`, "lint_output"},
+		{"the method of a decision", `UPDATE decisions SET method = 'session' WHERE code = 'G5'`, `UPDATE decisions SET method = 'delegated' WHERE code = 'G5'`, "G5"},
+		{"a cut-off tail", `UPDATE events SET seq = seq + 100000 WHERE seq = (SELECT MAX(seq) FROM events)`, `UPDATE events SET seq = seq - 100000 WHERE seq > 100000`, "event"},
+	} {
+		if r, err := d.Exec(c.do); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		} else if n, err := r.RowsAffected(); err != nil || n == 0 {
+			t.Fatalf("%s: nothing changed", c.name)
+		}
+		a := p.run("verify", p.data)
+		if _, err := d.Exec(c.undo); err != nil {
+			t.Fatal(err)
+		}
+		if a.code != 1 || !strings.Contains(lastLine(a.stdout), c.names) {
+			t.Errorf("%s: exit %d, last line %q", c.name, a.code, lastLine(a.stdout))
+		}
+	}
+	var key string
+	if err := d.QueryRow(`SELECT log_key FROM proofs WHERE verdict = 'pass' AND source = 'platform' LIMIT 1`).Scan(&key); err != nil {
+		t.Fatal(err)
+	}
+	path, err := find(filepath.Join(p.data, "blobs"), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("all tests passed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a := p.run("verify", p.data); a.code != 1 || !strings.Contains(lastLine(a.stdout), "log") {
+		t.Errorf("a changed log: exit %d, last line %q", a.code, lastLine(a.stdout))
+	}
+}
+
+func find(root, name string) (string, error) {
+	found := ""
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && filepath.Base(path) == name {
+			found = path
+		}
+		return err
+	})
+	if err == nil && found == "" {
+		err = fmt.Errorf("%s is not below %s", name, root)
+	}
+	return found, err
+}
