@@ -30,12 +30,12 @@ func TestKilledRunGoesOn(t *testing.T) {
 	for killed < kills {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(300+random.IntN(1500))*time.Millisecond)
 		cmd := p.command(ctx, args...) // killed with SIGKILL when the time is over
-		err := cmd.Run()
+		out, err := cmd.CombinedOutput()
 		over := ctx.Err() != nil
 		cancel()
 		if !over {
 			if err != nil {
-				t.Fatalf("it ended by itself after %d kills: %v", killed, err)
+				t.Fatalf("it ended by itself after %d kills: %v\n%s", killed, err, tail(string(out)))
 			}
 			break
 		}

@@ -166,10 +166,8 @@ func (c *runCmd) carry(e *env, a *app.App, by gate.Decider, text []byte, budget 
 		return err
 	}
 	resumed := id != ""
-	if !resumed || c.Change != "" {
-		if err := emptyOrAbsent(c.Out); err != nil {
-			return err
-		}
+	if err := emptyOrAbsent(c.Out); err != nil {
+		return err
 	}
 	view := newView(e, c.JSON, a.Model.Info())
 	if id, err = c.begin(e.ctx, a, by, id, text, budget); err != nil {
