@@ -54,7 +54,11 @@ func binary(t *testing.T) string {
 			return
 		}
 		built.path = filepath.Join(built.dir, "layercake")
-		cmd := exec.Command("go", "build", "-o", built.path, "../../cmd/layercake")
+		args := []string{"build", "-o", built.path}
+		if coverDir() != "" {
+			args = append(args, "-cover", "-covermode=atomic", "-coverpkg=github.com/layercake-app/layercake/internal/...")
+		}
+		cmd := exec.Command("go", append(args, "../../cmd/layercake")...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOTOOLCHAIN=local")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			built.err = fmt.Errorf("build: %w\n%s", err, out)
@@ -71,6 +75,9 @@ func binary(t *testing.T) string {
 func cacheDir() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("layercake-test-cache-%d", os.Getuid()))
 }
+
+// coverDir is where whole runs leave their coverage; `make test` names it.
+func coverDir() string { return os.Getenv("LAYERCAKE_TEST_COVER") }
 
 // place is where one run keeps its data and puts its result.
 type place struct {
@@ -89,7 +96,7 @@ func (p *place) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, binary(p.t), args...)
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(p.data), "LAYERCAKE_CACHE=" + cacheDir(), "LAYERCAKE_DATA=" + p.data,
-		"DATABASE_URL=" + os.Getenv("LAYERCAKE_TEST_RUN_DATABASE"),
+		"GOCOVERDIR=" + coverDir(),
 	}, p.env...)
 	return cmd
 }
