@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"context"
-	"database/sql"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -10,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	_ "modernc.org/sqlite"
+	"github.com/layercake-app/layercake/internal/db"
 )
 
 // A run that is killed at random points goes on with the same command: no
@@ -54,39 +53,27 @@ func TestKilledRunGoesOn(t *testing.T) {
 
 func checkJournal(t *testing.T, database, callsFile string) {
 	t.Helper()
-	d, err := sql.Open("sqlite", "file:"+database+"?mode=ro")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	var twice int
-	query := `SELECT COUNT(*) FROM (SELECT 1 FROM steps GROUP BY run_id, turn, kind, call_id HAVING COUNT(*) > 1)`
-	if err := d.QueryRow(query).Scan(&twice); err != nil || twice != 0 {
-		t.Errorf("%d steps are journalled twice (%v)", twice, err)
-	}
 	lost := map[string]int{}
-	rows, err := d.Query(`SELECT run_id || '/' || turn, COUNT(*) FROM usage WHERE state <> 'settled' GROUP BY 1`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for rows.Next() {
-		var key string
-		var n int
-		if err := rows.Scan(&key, &n); err != nil {
-			t.Fatal(err)
+	var twice, journalled int
+	inspect(t, database, func(ctx context.Context, tx *db.Tx) error {
+		query := `SELECT COUNT(*) FROM (SELECT 1 FROM steps GROUP BY run_id, turn, kind, call_id HAVING COUNT(*) > 1) AS twice`
+		if err := tx.One(ctx, &twice, query); err != nil {
+			return err
 		}
-		lost[key] = n
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	var journalled int
-	if err := d.QueryRow(`SELECT COUNT(*) FROM steps WHERE kind = 'model'`).Scan(&journalled); err != nil {
-		t.Fatal(err)
+		var rows []struct {
+			Key string `db:"key"`
+			N   int    `db:"n"`
+		}
+		if err := tx.All(ctx, &rows, `SELECT run_id || '/' || turn AS key, COUNT(*) AS n FROM usage WHERE state <> 'settled' GROUP BY 1`); err != nil {
+			return err
+		}
+		for _, r := range rows {
+			lost[r.Key] = r.N
+		}
+		return tx.One(ctx, &journalled, `SELECT COUNT(*) FROM steps WHERE kind = 'model'`)
+	})
+	if twice != 0 {
+		t.Errorf("%d steps are journalled twice", twice)
 	}
 	counts := map[string]int{}
 	for _, key := range strings.Fields(read(t, filepath.Dir(callsFile), filepath.Base(callsFile))) {
@@ -101,4 +88,19 @@ func checkJournal(t *testing.T, database, callsFile string) {
 		t.Errorf("%d model turns are journalled, the model knows of %d", journalled, len(counts))
 	}
 	t.Logf("%d model turns journalled, %d turns with lost calls", journalled, len(lost))
+}
+
+// inspect opens the database of a run that has ended.
+func inspect(t *testing.T, file string, fn func(ctx context.Context, tx *db.Tx) error) {
+	t.Helper()
+	d, err := db.Open(t.Context(), db.Config{Path: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Write(t.Context(), fn); err != nil {
+		t.Error(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
 }

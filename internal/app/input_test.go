@@ -2,11 +2,12 @@ package app_test
 
 import (
 	"context"
-	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/layercake-app/layercake/internal/db"
 )
 
 // What a person gets wrong is named, with the next step, before anything is
@@ -126,16 +127,10 @@ func TestDataFolder(t *testing.T) {
 		if a := p.run("migrate", "up"); a.code != 0 {
 			t.Fatal(a.stderr)
 		}
-		d, err := sql.Open("sqlite", "file:"+filepath.Join(p.data, "layercake.db"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := d.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`); err != nil {
-			t.Fatal(err)
-		}
-		if err := d.Close(); err != nil {
-			t.Fatal(err)
-		}
+		inspect(t, filepath.Join(p.data, "layercake.db"), func(ctx context.Context, tx *db.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, TRUE)`)
+			return err
+		})
 		a := p.idea("bookmarks")
 		if a.code != 1 || !strings.Contains(a.stderr, "999") {
 			t.Errorf("exit %d: %s", a.code, a.stderr)

@@ -2,13 +2,15 @@ package app_test
 
 import (
 	"bytes"
-	"database/sql"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/layercake-app/layercake/internal/db"
 )
 
 // edit changes a file, commits the change when commit is set, and returns what
@@ -82,38 +84,34 @@ func tamper(t *testing.T, p *place, repository string) {
 // puts it back.
 func tamperData(t *testing.T, p *place) {
 	t.Helper()
-	d, err := sql.Open("sqlite", "file:"+filepath.Join(p.data, "layercake.db"))
-	if err != nil {
-		t.Fatal(err)
+	file := filepath.Join(p.data, "layercake.db")
+	run := func(statement string) {
+		t.Helper()
+		inspect(t, file, func(ctx context.Context, tx *db.Tx) error {
+			n, err := tx.Exec(ctx, statement)
+			if err == nil && n == 0 {
+				t.Errorf("nothing was changed by %s", statement)
+			}
+			return err
+		})
 	}
-	defer func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
 	for _, c := range []struct{ name, do, undo, names string }{
 		{"the data of an event", `UPDATE events SET data = replace(data, 'G2', 'G9') WHERE seq = 60`, `UPDATE events SET data = replace(data, 'G9', 'G2') WHERE seq = 60`, "event 60"},
 		{"the verdict of a proof", `UPDATE proofs SET verdict = 'fail' WHERE type = 'lint_output'`, `UPDATE proofs SET verdict = 'pass' WHERE type = 'lint_output'`, "lint_output"},
 		{"the method of a decision", `UPDATE decisions SET method = 'session' WHERE code = 'G5'`, `UPDATE decisions SET method = 'delegated' WHERE code = 'G5'`, "G5"},
 		{"a cut-off tail", `UPDATE events SET seq = seq + 100000 WHERE seq = (SELECT MAX(seq) FROM events)`, `UPDATE events SET seq = seq - 100000 WHERE seq > 100000`, "event"},
 	} {
-		if r, err := d.Exec(c.do); err != nil {
-			t.Fatalf("%s: %v", c.name, err)
-		} else if n, err := r.RowsAffected(); err != nil || n == 0 {
-			t.Fatalf("%s: nothing changed", c.name)
-		}
+		run(c.do)
 		a := p.run("verify", p.data)
-		if _, err := d.Exec(c.undo); err != nil {
-			t.Fatal(err)
-		}
+		run(c.undo)
 		if a.code != 1 || !strings.Contains(lastLine(a.stdout), c.names) {
 			t.Errorf("%s: exit %d, last line %q", c.name, a.code, lastLine(a.stdout))
 		}
 	}
 	var key string
-	if err := d.QueryRow(`SELECT log_key FROM proofs WHERE verdict = 'pass' AND source = 'platform' LIMIT 1`).Scan(&key); err != nil {
-		t.Fatal(err)
-	}
+	inspect(t, file, func(ctx context.Context, tx *db.Tx) error {
+		return tx.One(ctx, &key, `SELECT log_key FROM proofs WHERE verdict = 'pass' AND source = 'platform' LIMIT 1`)
+	})
 	path, err := find(filepath.Join(p.data, "blobs"), key)
 	if err != nil {
 		t.Fatal(err)

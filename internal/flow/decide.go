@@ -244,8 +244,8 @@ func decidable(s *State, by gate.Decider, code string, a Approval) ([]*gate.View
 func checkPromises(s *State, at *gate.View, list []Promise) error {
 	for _, c := range list {
 		due := s.Gate(c.Due)
-		if due == nil || due.Position <= at.Position || due.Status == gate.Skipped {
-			return fault.Invalid("condition.due", "A condition on %s must be due at a later gate, not at %q.", at.Code, c.Due)
+		if due == nil || due.Position <= at.Position || due.Status == gate.Skipped || due.Status == gate.Approved {
+			return fault.Invalid("condition.due", "A condition on %s must be due at a later gate that is not decided yet, not at %q.", at.Code, c.Due)
 		}
 	}
 	return nil

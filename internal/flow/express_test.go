@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/layercake-app/layercake/internal/blueprint"
 	"github.com/layercake-app/layercake/internal/project"
 )
 
@@ -12,11 +11,8 @@ func unmarshal(data []byte, into any) error { return json.Unmarshal(data, into) 
 
 func TestEveryBlueprintIsCarriedToItsEnd(t *testing.T) {
 	t.Parallel()
-	for _, name := range blueprint.Names() {
-		b, err := blueprint.Load(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, b := range blueprints(t) {
+		name := b.Name
 		for _, typ := range b.For {
 			for _, mode := range project.Modes {
 				t.Run(name+"/"+typ+"/"+mode, func(t *testing.T) {

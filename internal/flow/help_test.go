@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -25,12 +26,54 @@ func (w *world) finish() {
 	for range maxSteps {
 		s := w.rows()
 		if s.change.Status != project.ChangeOpen {
+			w.closing(s)
 			return
 		}
 		w.help(s)
 		w.settled()
 	}
 	w.die("the change is not complete after %d steps of help", maxSteps)
+}
+
+// closing checks what a completed change leaves: nobody at work, and, where no
+// rule was ever set aside, everything that each approval spoke of as it was.
+func (w *world) closing(s *rows) {
+	w.Helper()
+	for _, t := range s.tasks {
+		if t.Status == project.TaskOpen || t.Status == project.TaskRunning {
+			w.die("the change is %s, and the %s is still at work at %s", s.change.Status, t.Role, t.Gate)
+		}
+	}
+	for _, q := range s.questions {
+		if q.Status == "open" {
+			w.die("the change is %s, and a question of %s is still open", s.change.Status, q.Gate)
+		}
+	}
+	if s.change.Status != project.ChangeCompleted || len(s.waivers) > 0 {
+		return
+	}
+	// What a person edits after the end belongs to no change until the next begins.
+	if w.number(`SELECT COUNT(*) FROM moves m JOIN changes c ON c.project_id = m.project_id WHERE m.kind = 'person' AND m.at >= c.ended_at AND c.id = '`+s.change.ID+`'`) > 0 {
+		return
+	}
+	say := func(code, format string, args ...any) {
+		w.die("complete, though %s: %s", code, fmt.Sprintf(format, args...))
+	}
+	for _, g := range s.gates {
+		switch {
+		case g.Status == gate.Skipped:
+			continue
+		case g.Status != gate.Approved || g.Stale || !s.fresh(g.Code):
+			say(g.Code, "it is %s stale=%v fresh=%v", g.Status, g.Stale, s.fresh(g.Code))
+		}
+		s.owed(g.Code, say)
+		for _, typ := range s.required(g.Code) {
+			if why := s.unproven(g.Code, typ); why != "" {
+				say(g.Code, "%s %s", typ, why)
+			}
+		}
+		s.people(g.Code, say)
+	}
 }
 
 // help does one thing that carries the change on.

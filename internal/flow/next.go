@@ -79,6 +79,9 @@ func Next(s *State) []Action {
 	done := true
 	for i := range s.Gates {
 		v := &s.Gates[i]
+		if v.Status == gate.Approved && !v.Stale && !v.Fresh() {
+			done = false // its re-check has not ended, whoever set the gate aside
+		}
 		if v.Settled() {
 			continue
 		}
@@ -138,7 +141,8 @@ func upkeep(s *State, v *gate.View) []Action {
 	if v.Status != gate.Approved || v.Approval == nil {
 		return nil
 	}
-	if v.Fresh() {
+	later := turned(v)
+	if v.Fresh() && later == "" {
 		if v.Stale {
 			return []Action{{Kind: Freshen, Gate: v.Code}}
 		}
@@ -150,6 +154,9 @@ func upkeep(s *State, v *gate.View) []Action {
 		}
 		return nil
 	}
+	if later != "" {
+		return []Action{{Kind: MarkStale, Gate: v.Code, Reason: later}}
+	}
 	if v.Approval.DocumentDigest != v.DocumentDigest {
 		return []Action{{Kind: MarkStale, Gate: v.Code, Reason: "its documents changed after the decision"}}
 	}
@@ -159,11 +166,28 @@ func upkeep(s *State, v *gate.View) []Action {
 	return recheck(s, v)
 }
 
+// turned says which machine proof of an approved gate has come out red since the
+// approval, "" when none has: nothing that was approved is newer than its proofs.
+func turned(v *gate.View) string {
+	_, _, red := proofsOf(v)
+	for _, r := range red {
+		if r.Last.EndedAt.After(v.Approval.At.Time) {
+			return r.Type + " turned to " + string(r.Last.Verdict) + " after the decision"
+		}
+	}
+	return ""
+}
+
 // recheck obtains the machine proofs of an approved gate again after later work
-// changed their inputs.
+// changed their inputs. What later work took away is not carried forward.
 func recheck(s *State, v *gate.View) []Action {
 	if onRelease(v.Code) && !s.Releases {
 		return []Action{{Kind: MarkStale, Gate: v.Code, Reason: "the head is no longer what was released"}}
+	}
+	for _, d := range v.Deliverables {
+		if d.State != "ready" && !v.Waives("deliverable", d.Name) {
+			return []Action{{Kind: MarkStale, Gate: v.Code, Reason: "later work left " + d.Name + " " + d.State}}
+		}
 	}
 	missing, pending, red := proofsOf(v)
 	switch {

@@ -298,7 +298,7 @@ func (s *rows) fresh(code string) bool {
 		if match(work, path) {
 			return true
 		}
-		return code != "G9" && slices.ContainsFunc(spec.Proofs, func(p blueprint.RequiredProof) bool { return s.holds(p.When) && s.looksAt(p.Type, path) })
+		return slices.ContainsFunc(spec.Proofs, func(p blueprint.RequiredProof) bool { return s.holds(p.When) && s.looksAt(p.Type, path) })
 	})
 }
 
@@ -399,7 +399,7 @@ func (s *rows) owed(code string, say func(code, format string, args ...any)) {
 // of G5 to G7 again.
 func (s *rows) required(code string) (out []string) {
 	from := []string{code}
-	if code == "G8" || code == "G9" {
+	if code == "G8" {
 		from = []string{"G8", "G5", "G6", "G7"}
 	}
 	for _, c := range from {

@@ -46,7 +46,7 @@ gates:
     name: Testing
     purpose: It is tested.
     agents: [{role: qa-engineer, title: Tester, brief: Test it.}]
-    deliverables: [{name: Test plan, kind: test_plan, path: docs/TEST_PLAN.md, role: qa-engineer}]
+    deliverables: [{name: Test plan, kind: test_plan, path: docs/TEST_PLAN.md, role: qa-engineer, sections: [Traceability]}]
     proofs: [{type: unit_test_output, repair: backend-developer}, {type: coverage_report, repair: qa-engineer}]
     approval: {roles: [owner, member], quorum: 1}
   - code: G9

@@ -48,8 +48,9 @@ func (l *look) of(p project.Project, c project.Change) bool {
 }
 
 // fastPatterns are the paths that a change on the fast track may touch: text,
-// style, documents, assets.
+// style, documents, assets, and the tests that G6 asks for.
 var fastPatterns = []string{
+	"**/*_test.go", "**/*.test.{js,mjs,ts,tsx}",
 	"**/*.{css,scss,md,txt,svg,png,jpg,jpeg,gif,webp,ico,woff,woff2}", "docs/**", "designs/**", ".layercake/**", "LICENSE",
 }
 

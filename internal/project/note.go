@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/layercake-app/layercake/internal/db"
@@ -152,9 +153,12 @@ func SelectDesign(ctx context.Context, tx *db.Tx, changeID, id string) error {
 // no words mean the recommended one.
 func Pick(designs []Design, words string) (Design, error) {
 	words = strings.TrimSpace(words)
-	for _, d := range designs {
-		if words == "" && d.Recommended || words == d.ID || words == fmt.Sprint(d.Number) || words != "" && strings.EqualFold(words, d.Title) {
-			return d, nil
+	for _, fits := range []func(Design) bool{
+		func(d Design) bool { return words == "" && d.Recommended || words == d.ID || words == fmt.Sprint(d.Number) },
+		func(d Design) bool { return words != "" && strings.EqualFold(words, d.Title) },
+	} {
+		if i := slices.IndexFunc(designs, fits); i >= 0 {
+			return designs[i], nil
 		}
 	}
 	if words == "" && len(designs) > 0 {

@@ -148,10 +148,11 @@ func NameFrom(idea string) string {
 	words := strings.Fields(line)
 	name := ""
 	for _, w := range words {
-		if utf8.RuneCountInString(name)+utf8.RuneCountInString(w)+1 > 60 {
+		longer := strings.TrimSpace(name + " " + w)
+		if utf8.RuneCountInString(longer) > 60 {
 			break
 		}
-		name = strings.TrimSpace(name + " " + w)
+		name = longer
 	}
 	if name == "" {
 		r := []rune(line)
