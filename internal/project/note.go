@@ -154,7 +154,9 @@ func SelectDesign(ctx context.Context, tx *db.Tx, changeID, id string) error {
 func Pick(designs []Design, words string) (Design, error) {
 	words = strings.TrimSpace(words)
 	for _, fits := range []func(Design) bool{
-		func(d Design) bool { return words == "" && d.Recommended || words == d.ID || words == fmt.Sprint(d.Number) },
+		func(d Design) bool {
+			return words == "" && d.Recommended || words == d.ID || words == fmt.Sprint(d.Number)
+		},
 		func(d Design) bool { return words != "" && strings.EqualFold(words, d.Title) },
 	} {
 		if i := slices.IndexFunc(designs, fits); i >= 0 {

@@ -16,7 +16,7 @@ func checkBuild(ctx context.Context, w *work) (outcome, error) {
 		return checkNodeBuild(ctx, w)
 	}
 	w.command = "go build ./..."
-	p, out, err := w.goProduct()
+	p, out, err := w.goProduct(ctx)
 	if out != nil || err != nil {
 		return orZero(out), err
 	}

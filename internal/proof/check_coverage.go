@@ -17,7 +17,7 @@ func checkCoverage(ctx context.Context, w *work) (outcome, error) {
 	if w.recipes.Stack == StackNode {
 		return checkNodeCoverage(ctx, w)
 	}
-	p, out, err := w.goProduct()
+	p, out, err := w.goProduct(ctx)
 	if out != nil || err != nil {
 		return orZero(out), err
 	}

@@ -30,6 +30,16 @@ func (w *work) deployment() (deployment, error) {
 			return d, fmt.Errorf("make deployment folder: %w", err)
 		}
 	}
+	// What a process that died was staging; the caller holds the lock.
+	left, err := filepath.Glob(filepath.Join(d.dir, ".staged-*"))
+	if err != nil {
+		return d, fmt.Errorf("look for staged releases: %w", err)
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return d, fmt.Errorf("drop staged release: %w", err)
+		}
+	}
 	return d, nil
 }
 
@@ -80,7 +90,7 @@ func (w *work) deploy(ctx context.Context, d deployment) (release, *outcome, err
 	if err != nil {
 		return release{}, nil, fmt.Errorf("stage release: %w", err)
 	}
-	defer os.RemoveAll(staged)
+	defer func() { _ = os.RemoveAll(staged) }() // the next deployment clears what is left
 	if err := w.tree.copyTo(ctx, filepath.Join(staged, "src")); err != nil {
 		return release{}, nil, fmt.Errorf("stage release: %w", err)
 	}
@@ -115,7 +125,7 @@ func (w *work) deployed(d deployment, rel release) release {
 }
 
 // find returns the release of the commit if it has been deployed.
-func (w *work) findRelease(d deployment) (release, bool, error) {
+func (w *work) findRelease(ctx context.Context, d deployment) (release, bool, error) {
 	target := filepath.Join(d.releases(), w.subject.Commit)
 	if _, err := os.Stat(target); errors.Is(err, fs.ErrNotExist) {
 		return release{}, false, nil
@@ -123,7 +133,7 @@ func (w *work) findRelease(d deployment) (release, bool, error) {
 		return release{}, false, fmt.Errorf("find release: %w", err)
 	}
 	if w.recipes.Stack == StackNode {
-		rel, out, err := w.nodeRelease()
+		rel, out, err := w.nodeRelease(ctx)
 		if out != nil || err != nil {
 			return release{}, false, err
 		}

@@ -15,7 +15,7 @@ func checkLint(ctx context.Context, w *work) (outcome, error) {
 		return checkNodeLint(ctx, w)
 	}
 	w.command = "gofmt -l . && go vet ./..."
-	p, out, err := w.goProduct()
+	p, out, err := w.goProduct(ctx)
 	if out != nil || err != nil {
 		return orZero(out), err
 	}

@@ -12,7 +12,7 @@ import (
 
 // checkNodeTests runs the test files of a script.
 func checkNodeTests(ctx context.Context, w *work, recipe Recipe, declared bool) (outcome, error) {
-	p, out, err := w.nodeProduct()
+	p, out, err := w.nodeProduct(ctx)
 	if out != nil || err != nil {
 		return orZero(out), err
 	}
@@ -175,7 +175,7 @@ var scriptCriterion = regexp.MustCompile(`\bAC[-_]\d+[._]\d+`)
 
 // checkNodeCoverage runs all test files and measures the lines they run.
 func checkNodeCoverage(ctx context.Context, w *work) (outcome, error) {
-	p, out, err := w.nodeProduct()
+	p, out, err := w.nodeProduct(ctx)
 	if out != nil || err != nil {
 		return orZero(out), err
 	}

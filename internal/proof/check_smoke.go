@@ -59,7 +59,7 @@ func (w *work) smokeRelease(ctx context.Context) (release, string, *outcome, err
 	if err != nil {
 		return release{}, "", nil, err
 	}
-	rel, found, err := w.findRelease(d)
+	rel, found, err := w.findRelease(ctx, d)
 	if err == nil && !found {
 		var out *outcome
 		if rel, out, err = w.deploy(ctx, d); out != nil {

@@ -20,7 +20,7 @@ func checkTests(ctx context.Context, w *work) (outcome, error) {
 	if w.recipes.Stack == StackNode {
 		return checkNodeTests(ctx, w, recipe, ok)
 	}
-	p, out, err := w.goProduct()
+	p, out, err := w.goProduct(ctx)
 	if out != nil || err != nil {
 		return orZero(out), err
 	}

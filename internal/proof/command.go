@@ -65,7 +65,7 @@ func (r *Runner) makeRunCache(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("make cache of run: %w", err)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }() // the next start clears what is left
 	if err := copyTree(ctx, base, filepath.Join(tmp, "gocache")); err != nil {
 		return fmt.Errorf("make cache of run: %w", err)
 	}

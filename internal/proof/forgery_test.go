@@ -172,7 +172,7 @@ func goRuns(t *testing.T, product files) []*packageRun {
 		r: r, subject: Subject{Project: testProject, Type: Unit}, tree: tree, tmp: tmp,
 		log: &recorder{}, figures: map[string]float64{}, reports: map[string][]byte{},
 	}
-	p, out, err := w.goProduct()
+	p, out, err := w.goProduct(t.Context())
 	if err != nil || out != nil {
 		t.Fatal(err, out)
 	}

@@ -19,7 +19,7 @@ type goProduct struct {
 }
 
 // goProduct reads the product. The outcome is set when it cannot be built here.
-func (w *work) goProduct() (*goProduct, *outcome, error) {
+func (w *work) goProduct(ctx context.Context) (*goProduct, *outcome, error) {
 	tool, err := w.r.cfg.Sandbox.Tool("go")
 	if err != nil {
 		return nil, nil, err
@@ -37,7 +37,7 @@ func (w *work) goProduct() (*goProduct, *outcome, error) {
 		return nil, &out, nil
 	}
 	if len(m.requires) > 0 && !m.vendored {
-		_, err := w.r.cfg.Sandbox.Fetch(context.Background(), sandbox.FetchRequest{Ecosystem: "go"})
+		_, err := w.r.cfg.Sandbox.Fetch(ctx, sandbox.FetchRequest{Ecosystem: "go"})
 		return nil, nil, err
 	}
 	return &goProduct{goModule: m, tool: tool}, nil, nil

@@ -167,7 +167,7 @@ func (r *Runner) buildBase(ctx context.Context, goTool sandbox.Tool, cache strin
 	if err != nil {
 		return fmt.Errorf("make base cache: %w", err)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }() // the next start clears what is left
 	src, out := filepath.Join(tmp, "src"), filepath.Join(tmp, "out")
 	for _, dir := range []string{src, out, cache} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -252,7 +252,7 @@ func (r *Runner) projectCache(ctx context.Context, project string) (string, erro
 	if err != nil {
 		return "", fmt.Errorf("make compiler cache: %w", err)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }() // the next start clears what is left
 	if err := copyTree(ctx, base, filepath.Join(tmp, "gocache")); err != nil {
 		return "", fmt.Errorf("copy compiler cache: %w", err)
 	}
@@ -334,7 +334,7 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	info, err := in.Stat()
 	if err != nil {
 		return err
@@ -344,7 +344,7 @@ func copyFile(from, to string) error {
 		return err
 	}
 	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
+		_ = out.Close() // the first error counts
 		return err
 	}
 	return out.Close()

@@ -23,7 +23,7 @@ type nodeProduct struct {
 }
 
 // nodeProduct reads the product. The outcome is set when it cannot be run here.
-func (w *work) nodeProduct() (*nodeProduct, *outcome, error) {
+func (w *work) nodeProduct(ctx context.Context) (*nodeProduct, *outcome, error) {
 	tool, err := w.r.cfg.Sandbox.Tool("node")
 	if err != nil {
 		return nil, nil, err
@@ -34,7 +34,7 @@ func (w *work) nodeProduct() (*nodeProduct, *outcome, error) {
 		return nil, &out, nil
 	}
 	if manifest.dependencies() > 0 && len(w.tree.match("node_modules/**")) == 0 {
-		_, err := w.r.cfg.Sandbox.Fetch(context.Background(), sandbox.FetchRequest{Ecosystem: "npm"})
+		_, err := w.r.cfg.Sandbox.Fetch(ctx, sandbox.FetchRequest{Ecosystem: "npm"})
 		return nil, nil, err
 	}
 	return &nodeProduct{packageJSON: manifest, tool: tool}, nil, nil
@@ -138,7 +138,7 @@ func checkNodeLint(ctx context.Context, w *work) (outcome, error) {
 // nodeScript checks the syntax of every file, and runs the script of a check if
 // there is one.
 func (w *work) nodeScript(ctx context.Context, typ, usual, without string) (outcome, error) {
-	p, out, err := w.nodeProduct()
+	p, out, err := w.nodeProduct(ctx)
 	if out != nil || err != nil {
 		return orZero(out), err
 	}
@@ -202,8 +202,8 @@ func (w *work) scripts() []string {
 }
 
 // nodeRelease describes how a Node product is started.
-func (w *work) nodeRelease() (release, *outcome, error) {
-	p, out, err := w.nodeProduct()
+func (w *work) nodeRelease(ctx context.Context) (release, *outcome, error) {
+	p, out, err := w.nodeProduct(ctx)
 	if out != nil || err != nil {
 		return release{}, out, err
 	}
@@ -288,7 +288,7 @@ func (w *work) appendCanary(src, name string, c canary) error {
 	if err != nil {
 		return fmt.Errorf("add canary: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	load := fmt.Sprintf("const { test: %s } = require('node:test');", c.probe)
 	if w.isESM(name) {
 		load = fmt.Sprintf("import { test as %s } from 'node:test';", c.probe)

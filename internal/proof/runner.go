@@ -135,7 +135,7 @@ func (r *Runner) Run(ctx context.Context, s Subject) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("make folder of check: %w", err)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }() // the next start clears what is left
 	src := filepath.Join(tmp, "src")
 	if err := project.Checkout(ctx, s.Commit, src); err != nil {
 		return Result{}, fmt.Errorf("check out %s: %w", s.Commit, err)
@@ -188,7 +188,7 @@ func (r *Runner) runIn(ctx context.Context, s Subject, dir string) (Result, erro
 	if err != nil {
 		return Result{}, fmt.Errorf("make folder of check: %w", err)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }() // the next start clears what is left
 	res, err := r.carry(ctx, &work{r: r, subject: s, tmp: tmp}, dir)
 	res.Duration = time.Since(start)
 	if err == nil {

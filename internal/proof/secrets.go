@@ -25,12 +25,14 @@ var detector = sync.OnceValues(func() (*detect.Detector, error) {
 	if err := v.Unmarshal(&rules); err != nil {
 		return nil, fmt.Errorf("read rules for secrets: %w", err)
 	}
-	if rules.AllowList != nil {
-		rules.AllowList.Paths = nil
-	}
 	cfg, err := rules.Translate()
 	if err != nil {
 		return nil, fmt.Errorf("read rules for secrets: %w", err)
+	}
+	for i, a := range cfg.Allowlists {
+		cfg.Allowlists[i] = &config.Allowlist{
+			Description: a.Description, MatchCondition: a.MatchCondition, RegexTarget: a.RegexTarget, Regexes: a.Regexes, StopWords: a.StopWords,
+		}
 	}
 	d := detect.NewDetector(cfg)
 	d.IgnoreGitleaksAllow = true
@@ -43,7 +45,7 @@ func findSecrets(name, text string) ([]report.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.Detect(detect.Fragment{Raw: text, FilePath: name}), nil
+	return d.Detect(detect.Fragment{Raw: text, FilePath: name}), nil //nolint:staticcheck // Detect takes no other type
 }
 
 // maskSecrets replaces what looks like a credential. Text in which nothing can

@@ -39,9 +39,9 @@ func (w *work) buildRelease(ctx context.Context) (release, *outcome, error) {
 		return release{}, out, nil
 	}
 	if w.recipes.Stack == StackNode {
-		return w.nodeRelease()
+		return w.nodeRelease(ctx)
 	}
-	p, out, err := w.goProduct()
+	p, out, err := w.goProduct(ctx)
 	if out != nil || err != nil {
 		return release{}, out, err
 	}
@@ -128,27 +128,34 @@ func (w *work) request(ctx context.Context, svc *sandbox.Service, s Step) (strin
 	defer cancel()
 	target := s.Path
 	for range maxHops {
-		res, body, err := roundTrip(ctx, svc, s, target)
+		a, err := roundTrip(ctx, svc, s, target)
 		if err != nil {
 			return "", err
 		}
-		if next, ok := localRedirect(res, target); ok && s.Method == http.MethodGet && s.Status == 0 {
+		if next, ok := a.redirect(target); ok && s.Method == http.MethodGet && s.Status == 0 {
 			target = next
 			continue
 		}
-		return judgeAnswer(res, body, s)
+		return a.judge(s)
 	}
 	return "", fmt.Errorf("redirects more than %d times", maxHops)
 }
 
-func roundTrip(ctx context.Context, svc *sandbox.Service, s Step, target string) (*http.Response, []byte, error) {
+// answer is what came back of a request.
+type answer struct {
+	status         int
+	kind, location string
+	body           []byte
+}
+
+func roundTrip(ctx context.Context, svc *sandbox.Service, s Step, target string) (answer, error) {
 	var payload io.Reader
 	if s.Body != "" {
 		payload = strings.NewReader(s.Body)
 	}
 	req, err := http.NewRequestWithContext(ctx, s.Method, "http://localhost"+target, payload)
 	if err != nil {
-		return nil, nil, errors.New("not a request: check the path")
+		return answer{}, errors.New("not a request: check the path")
 	}
 	switch {
 	case s.Body == "":
@@ -159,55 +166,55 @@ func roundTrip(ctx context.Context, svc *sandbox.Service, s Step, target string)
 	}
 	res, err := svc.Client().Do(req)
 	if err != nil {
-		return nil, nil, errors.New("no answer")
+		return answer{}, errors.New("no answer")
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
 	if err != nil {
-		return nil, nil, errors.New("the answer broke off")
+		return answer{}, errors.New("the answer broke off")
 	}
-	return res, body, nil
+	return answer{status: res.StatusCode, kind: res.Header.Get("Content-Type"), location: res.Header.Get("Location"), body: body}, nil
 }
 
-// localRedirect returns the path that an answer sends on to, when it is one of
-// the product's own.
-func localRedirect(res *http.Response, from string) (string, bool) {
-	if res.StatusCode/100 != 3 {
+// redirect returns the path that an answer sends on to, when it is one of the
+// product's own.
+func (a answer) redirect(from string) (string, bool) {
+	if a.status/100 != 3 {
 		return "", false
 	}
 	base := &url.URL{Scheme: "http", Host: "localhost", Path: path.Dir(from)}
-	next, err := base.Parse(res.Header.Get("Location"))
+	next, err := base.Parse(a.location)
 	if err != nil || next.Hostname() != "localhost" && next.Hostname() != "127.0.0.1" || next.Path == "" {
 		return "", false
 	}
 	return next.RequestURI(), true
 }
 
-// judgeAnswer checks status, type and content.
-func judgeAnswer(res *http.Response, body []byte, s Step) (string, error) {
-	summary := fmt.Sprintf("%d, %s, %d bytes", res.StatusCode, res.Header.Get("Content-Type"), len(body))
+// judge checks status, type and content.
+func (a answer) judge(s Step) (string, error) {
+	summary := fmt.Sprintf("%d, %s, %d bytes", a.status, a.kind, len(a.body))
 	switch {
-	case s.Status != 0 && res.StatusCode != s.Status:
-		return "", fmt.Errorf("answered %d, expected %d", res.StatusCode, s.Status)
-	case s.Status == 0 && res.StatusCode/100 != 2:
-		return "", fmt.Errorf("answered %d, expected success", res.StatusCode)
-	case s.Contains != "" && !strings.Contains(string(body), s.Contains):
+	case s.Status != 0 && a.status != s.Status:
+		return "", fmt.Errorf("answered %d, expected %d", a.status, s.Status)
+	case s.Status == 0 && a.status/100 != 2:
+		return "", fmt.Errorf("answered %d, expected success", a.status)
+	case s.Contains != "" && !strings.Contains(string(a.body), s.Contains):
 		return "", fmt.Errorf("the answer does not contain %q", s.Contains)
 	}
-	if res.StatusCode == http.StatusNoContent || s.Method != http.MethodGet && len(body) == 0 {
+	if a.status == http.StatusNoContent || s.Method != http.MethodGet && len(a.body) == 0 {
 		return summary, nil
 	}
-	if len(body) == 0 {
+	if len(a.body) == 0 {
 		return "", errors.New("the answer is empty")
 	}
-	kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	kind, _, err := mime.ParseMediaType(a.kind)
 	if err != nil {
 		return "", errors.New("the answer has no valid content type")
 	}
-	if (kind == "application/json" || strings.HasSuffix(kind, "+json")) && !json.Valid(body) && len(body) < maxBody {
+	if (kind == "application/json" || strings.HasSuffix(kind, "+json")) && !json.Valid(a.body) && len(a.body) < maxBody {
 		return "", errors.New("the answer says that it is JSON, and is not")
 	}
-	if kind == "text/html" && !strings.Contains(string(body), "<") {
+	if kind == "text/html" && !strings.Contains(string(a.body), "<") {
 		return "", errors.New("the answer says that it is HTML, and is not")
 	}
 	return summary, nil

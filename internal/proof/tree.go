@@ -64,7 +64,7 @@ func openTree(dir string) (*tree, error) {
 		return nil
 	})
 	if err != nil {
-		root.Close()
+		_ = root.Close() // the first error counts
 		return nil, fmt.Errorf("list product folder: %w", err)
 	}
 	sort.Strings(t.files)
@@ -75,7 +75,7 @@ var errTooManyFiles = errors.New("more files than a check reads")
 
 func (t *tree) close() {
 	if t != nil && t.root != nil {
-		t.root.Close()
+		_ = t.root.Close() // nothing was written
 	}
 }
 
@@ -98,7 +98,7 @@ func (t *tree) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, maxFileRead))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
@@ -124,7 +124,7 @@ func (t *tree) copyFile(name, target string) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	info, err := in.Stat()
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (t *tree) copyFile(name, target string) error {
 		return err
 	}
 	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
+		_ = out.Close() // the first error counts
 		return err
 	}
 	return out.Close()
@@ -149,7 +149,7 @@ func (t *tree) hash(sum hash.Hash, name string) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", name, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	fmt.Fprintf(sum, "%s\x00%d\x00", name, t.sizes[name])
 	if _, err := io.Copy(sum, f); err != nil {
 		return fmt.Errorf("read %s: %w", name, err)

@@ -368,13 +368,12 @@ func (b *bench) onDisk() string {
 	return dir
 }
 
-// goTool runs the go command in a folder, without network. Paths are trimmed, so
-// that the same package in another folder is not compiled again.
+// goTool runs the go command in a folder, without network.
 func goTool(t testing.TB, dir string, args ...string) (output string, ok bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod -trimpath", "GOPROXY=off", "GOTOOLCHAIN=local", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOTOOLCHAIN=local", "GOWORK=off")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/layercake-app/layercake/internal/llm"
 )
 
 func TestMergeLines(t *testing.T) {
@@ -240,4 +242,9 @@ func TestPlainAnswer(t *testing.T) {
 			t.Errorf("plainAnswer(%q) = %q, want %q", content, got, want)
 		}
 	}
+}
+
+// reqWithFiles is a request whose first message lists files.
+func reqWithFiles(names ...string) llm.Request {
+	return llm.Request{Messages: []llm.Message{{Author: llm.User, Text: "<role>\narchitect\n</role>\n<files>\n" + strings.Join(names, "\n") + "\n</files>"}}}
 }

@@ -101,7 +101,7 @@ func (r *reading) fillKnown(e *Entity, key string, specs []spec) []Action {
 	actions = append(actions, r.addSpecs(e, specs, usual)...)
 	long := slices.ContainsFunc(e.Fields, func(f Field) bool { return f.Type == "longtext" })
 	for _, f := range usual {
-		if len(e.Fields) < maxFields && !(long && f.Type == "longtext") {
+		if len(e.Fields) < maxFields && (!long || f.Type != "longtext") {
 			addField(e, f)
 		}
 	}

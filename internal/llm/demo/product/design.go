@@ -114,7 +114,8 @@ func (d designer) screens() []screen {
 		{"overview", "The start page: what wants attention first", "home", d.page(d.v.T["overview"], "/", sections)},
 		{"list", "A list: search, sort, filter, act", "list", d.page(main.LabelPlural, "/"+main.Plural, list)},
 		{"record", "One record, after it was saved", "show", d.noted(d.page(record["Title"].(string), "/"+main.Plural, map[string]any{
-			"Kind": d.kind(main), "Record": record, "Created": today, "Updated": today, "Children": d.children(main)}))},
+			"Kind": d.kind(main), "Record": record, "Created": today, "Updated": today, "Children": d.children(main),
+		}))},
 		{"form", "The form", "form", d.page(fmt.Sprintf(d.v.T["add"], main.One), "/"+main.Plural, form)},
 		{"empty", "Before there is anything", "list", d.page(last.LabelPlural, "/"+last.Plural, empty)},
 	}
@@ -186,7 +187,7 @@ func (d designer) record(k kindView, i int, full bool) map[string]any {
 	}
 	var actions []any
 	for _, a := range k.Actions {
-		f, _ := k.Entity.Field(a.Field)
+		f, _ := k.Field(a.Field)
 		if a.Value == "" || a.Value != d.v.sample(k.Entity, f, i) {
 			actions = append(actions, map[string]any{"Verb": a.Verb, "Label": a.Label})
 		}

@@ -15,10 +15,14 @@ func (m Model) DesignSystem(s Style) []byte {
 	fmt.Fprintf(&b, "# Design system: %s\n\n%s %s\n\n## Colours\n\n", s.Name, s.Summary, m.fit(s))
 	fmt.Fprintf(&b, "The accent is %s. All colours are custom properties in `internal/web/app.css`; dark follows the system.\n\n| Role | Property | Light | Dark |\n|---|---|---|---|\n", a.name)
 	for _, row := range [][4]string{
-		{"Background", "--bg", s.light.bg, s.dark.bg}, {"Surface", "--panel", s.light.panel, s.dark.panel},
-		{"Text", "--ink", s.light.ink, s.dark.ink}, {"Secondary text", "--soft", s.light.soft, s.dark.soft},
-		{"Rules", "--line", s.light.line, s.dark.line}, {"Edges of inputs", "--edge", s.light.edge, s.dark.edge},
-		{"Accent: links, buttons", "--accent", a.light, a.dark}, {"Text on the accent", "--on", onLight, onDark},
+		{"Background", "--bg", s.light.bg, s.dark.bg},
+		{"Surface", "--panel", s.light.panel, s.dark.panel},
+		{"Text", "--ink", s.light.ink, s.dark.ink},
+		{"Secondary text", "--soft", s.light.soft, s.dark.soft},
+		{"Rules", "--line", s.light.line, s.dark.line},
+		{"Edges of inputs", "--edge", s.light.edge, s.dark.edge},
+		{"Accent: links, buttons", "--accent", a.light, a.dark},
+		{"Text on the accent", "--on", onLight, onDark},
 		{"Danger, errors", "--bad", badLight, badDark},
 	} {
 		fmt.Fprintf(&b, "| %s | `%s` | `%s` | `%s` |\n", row[0], row[1], row[2], row[3])

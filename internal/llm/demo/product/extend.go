@@ -167,8 +167,10 @@ func (m *Model) grow(entity string, s spec) bool {
 		e.Fields = slices.Insert(e.Fields, at, f)
 		e.settleField(at)
 		f = e.Fields[at]
-		m.Changes = append(m.Changes, Change{Kind: "field", Entity: e.Name, Field: f.Name,
-			Summary: fmt.Sprintf("%s now have “%s”.", e.LabelPlural, f.Label)})
+		m.Changes = append(m.Changes, Change{
+			Kind: "field", Entity: e.Name, Field: f.Name,
+			Summary: fmt.Sprintf("%s now have “%s”.", e.LabelPlural, f.Label),
+		})
 		changed = true
 	}
 	if s.action == nil || !m.fits(*e, f.Name, *s.action) {
@@ -183,8 +185,10 @@ func (m *Model) grow(entity string, s spec) bool {
 		return changed
 	}
 	a = m.Actions[before]
-	m.Changes = append(m.Changes, Change{Kind: "action", Entity: e.Name, Field: f.Name, Verb: a.Verb,
-		Summary: fmt.Sprintf("%s have a button “%s”.", e.LabelPlural, a.Label)})
+	m.Changes = append(m.Changes, Change{
+		Kind: "action", Entity: e.Name, Field: f.Name, Verb: a.Verb,
+		Summary: fmt.Sprintf("%s have a button “%s”.", e.LabelPlural, a.Label),
+	})
 	return true
 }
 

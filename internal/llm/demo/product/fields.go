@@ -198,11 +198,12 @@ func (r *reading) whether(i int) (spec, int) {
 	return spec{}, 0
 }
 
+var listing = set("and or see know track und")
+
 // asking reads "who has it", "where it stands" and "when it happened" when they
 // continue a list of what to know.
 func (r *reading) asking(i int) (spec, int) {
-	before := r.low(i - 1)
-	if before != "and" && before != "or" && before != "see" && before != "know" && before != "track" && before != "und" && !(i > 0 && r.words[i-1].comma) {
+	if !listing[r.low(i-1)] && (i == 0 || !r.words[i-1].comma) {
 		return spec{}, 0
 	}
 	switch r.low(i) {

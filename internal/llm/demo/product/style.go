@@ -106,8 +106,17 @@ func cssVars(n neutrals, accent, on, bad, indent string, dark bool) string {
 	}
 	var b strings.Builder
 	for _, v := range [][2]string{
-		{"bg", n.bg}, {"panel", n.panel}, {"ink", n.ink}, {"soft", n.soft}, {"line", n.line}, {"edge", n.edge},
-		{"accent", accent}, {"on", on}, {"bad", bad}, {"band", band}, {"bandink", bandInk},
+		{"bg", n.bg},
+		{"panel", n.panel},
+		{"ink", n.ink},
+		{"soft", n.soft},
+		{"line", n.line},
+		{"edge", n.edge},
+		{"accent", accent},
+		{"on", on},
+		{"bad", bad},
+		{"band", band},
+		{"bandink", bandInk},
 		{"tint", fmt.Sprintf("color-mix(in srgb, %s 12%%, %s)", accent, n.panel)},
 	} {
 		fmt.Fprintf(&b, "%s--%s: %s;\n", indent, v[0], v[1])
