@@ -58,7 +58,7 @@ type App struct {
 func Open(ctx context.Context, s Settings, log *slog.Logger) (*App, error) {
 	a := &App{Settings: s, Log: log, Bus: bus.New(), GivenUp: make(chan error, 1)}
 	if err := a.open(ctx); err != nil {
-		return nil, errors.Join(err, a.Close())
+		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // it bounds its own time: it must end also when the caller is gone
 	}
 	return a, nil
 }
@@ -88,7 +88,7 @@ func (a *App) open(ctx context.Context) error {
 	if a.Blobs, err = blob.OpenDir(filepath.Join(data, "blobs")); err != nil {
 		return err
 	}
-	if a.Repos, err = repo.Open(filepath.Join(data, "repos")); err != nil {
+	if a.Repos, err = repo.Open(filepath.Join(data, "repos")); err != nil { //nolint:contextcheck // it bounds its own time: it must end also when the caller is gone
 		return err
 	}
 	if a.Sandbox, err = sandbox.Open(ctx, sandbox.Config{Kind: a.Settings.Sandbox, Path: a.Settings.Path}); err != nil {

@@ -27,7 +27,7 @@ type Finding struct {
 
 // Examine looks at what LayerCake needs on this machine.
 func Examine(ctx context.Context, s Settings) []Finding {
-	out := []Finding{examineData(s), examineGit(s)}
+	out := []Finding{examineData(s), examineGit(s)} //nolint:contextcheck // it bounds its own time: it must end also when the caller is gone
 	out = append(out, examineSandbox(ctx, s)...)
 	out = append(out, Finding{Name: "model", OK: true, Text: demo.Label + ": needs no key and no network"})
 	return append(out, examineDatabase(ctx, s))

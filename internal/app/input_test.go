@@ -56,7 +56,7 @@ func TestBadInput(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
 			a := p.run(c.args...)
-			if a.code != 2 && !(a.code == 1 && strings.Contains(c.name, "project")) {
+			if a.code != 2 && (a.code != 1 || !strings.Contains(c.name, "project")) {
 				t.Errorf("exit %d\n%s%s", a.code, a.stdout, a.stderr)
 			}
 			if !strings.Contains(a.stderr, c.says) {

@@ -70,7 +70,7 @@ func verifyRepository(ctx context.Context, dir string, opt Options, r *Report) (
 	if err != nil {
 		return err
 	}
-	git, err := repo.Inspect(dir)
+	git, err := repo.Inspect(dir) //nolint:contextcheck // it bounds its own time: it must end also when the caller is gone
 	if err != nil {
 		return err
 	}

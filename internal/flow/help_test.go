@@ -3,7 +3,6 @@ package flow_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/layercake-app/layercake/internal/db"
@@ -252,7 +251,7 @@ func (w *world) verify() {
 			}
 			for _, d := range all {
 				if d.Commit != "" && tags[d.Tag] != d.Commit {
-					w.die("tag %s is at %s, the decision's commit is %s", d.Tag, tags[d.Tag], d.Commit)
+					w.die("tag %s is at %s, the decision's commit is %s", d.Tag, tags[d.Tag], d.Commit) //nolint:contextcheck // the world carries the context of the test
 				}
 			}
 		}
@@ -296,8 +295,4 @@ func (s *rows) codes(keep func(gate.Gate) bool) (out []string) {
 		}
 	}
 	return out
-}
-
-func in(statuses ...gate.Status) func(gate.Gate) bool {
-	return func(g gate.Gate) bool { return slices.Contains(statuses, g.Status) }
 }

@@ -119,7 +119,7 @@ func (w *world) carried(r run.Run) {
 
 func (w *world) roundOf(ctx context.Context, tx *db.Tx, task string) int64 {
 	t, err := project.GetTask(ctx, tx, task)
-	w.must(err)
+	w.must(err) //nolint:contextcheck // the world carries the test's own context
 	return t.Round
 }
 
@@ -203,7 +203,7 @@ func (w *world) concludeAll(s *rows, list []proof.Row, judge func(proof.Row) (pr
 		}
 		for _, p := range list {
 			if !w.seen[p.ID] {
-				w.die("no job obtains proof %s of %s", p.Type, p.Gate)
+				w.die("no job obtains proof %s of %s", p.Type, p.Gate) //nolint:contextcheck // the world carries the context of the test
 			}
 			if _, err := proof.Begin(ctx, tx, p.ID); err != nil {
 				return err

@@ -475,11 +475,11 @@ func TestAReleaseIsOneCommit(t *testing.T) {
 			w.line("docs/RUNBOOK.md") // what G9 writes is not released
 			w.is("G8", gate.Approved, false)
 			w.line(path)
-			s := w.untilThat("G8 is stale", func(s *rows) bool { return s.gate("G8").Stale })
-			s = w.untilThat("another release is named", func(s *rows) bool { return s.change.ReleaseCommit != released })
+			w.untilThat("G8 is stale", func(s *rows) bool { return s.gate("G8").Stale })
+			w.untilThat("another release is named", func(s *rows) bool { return s.change.ReleaseCommit != released })
 			w.until("G8", gate.InReview)
 			w.is("G8", gate.InReview, true)
-			s = w.rows()
+			s := w.rows()
 			for _, typ := range s.required("G8") {
 				if p := s.newest("G8", typ); p == nil || p.Commit != s.change.ReleaseCommit {
 					t.Errorf("%s of the second release: %+v", typ, p)

@@ -179,7 +179,7 @@ func Resolve(ctx context.Context, tx *db.Tx, changeID, code, id, resolution stri
 	return nil
 }
 
-// The rules a waiver may set aside. Who may decide is not among them, nor is
+// WaivableRules are what a waiver may set aside. Who may decide is not among them, nor is
 // unfinished work, an open question or a missing choice of design: each of
 // those has a direct way to settle it.
 var WaivableRules = []string{"gate", "proof", "coverage", "deliverable", "blocker", "condition"}

@@ -29,7 +29,7 @@ func TestOnlyTheVocabularyApproves(t *testing.T) {
 		"yesterday": gate.WordAmbiguous, "yes but": gate.WordAmbiguous, "yes, but not yet": gate.WordAmbiguous, "approved!": gate.WordAmbiguous,
 		"approved.": gate.WordAmbiguous, "approve G3": gate.WordAmbiguous, "I approve": gate.WordAmbiguous, "approve\nreject": gate.WordAmbiguous,
 		"unacceptable": gate.WordAmbiguous, "accepted": gate.WordAmbiguous, "yes yes": gate.WordAmbiguous, "\"yes\"": gate.WordAmbiguous,
-		"don't accept": gate.WordAmbiguous, "y​es": gate.WordAmbiguous, "approve\x00": gate.WordAmbiguous, "уes": gate.WordAmbiguous,
+		"don't accept": gate.WordAmbiguous, "y\u200bes": gate.WordAmbiguous, "approve\x00": gate.WordAmbiguous, "уes": gate.WordAmbiguous,
 	} {
 		if got := gate.ReadWord(text); got != want {
 			t.Errorf("ReadWord(%q) = %s, want %s", text, got, want)

@@ -167,7 +167,7 @@ func goRuns(t *testing.T, product files) []*packageRun {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(tmp) })
+	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
 	w := &work{
 		r: r, subject: Subject{Project: testProject, Type: Unit}, tree: tree, tmp: tmp,
 		log: &recorder{}, figures: map[string]float64{}, reports: map[string][]byte{},

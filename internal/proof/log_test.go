@@ -41,7 +41,7 @@ func TestLogKeepsHeadAndTail(t *testing.T) {
 		var all bytes.Buffer
 		for i, n := range sizes {
 			piece := bytes.Repeat([]byte{byte('a' + i)}, n)
-			r.Write(piece)
+			_, _ = r.Write(piece)
 			all.Write(piece)
 		}
 		got := r.bytes()

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	sandbox.MaybeRelay()
 	code := m.Run()
 	if shared.dir != "" {
-		os.RemoveAll(shared.dir)
+		_ = os.RemoveAll(shared.dir)
 	}
 	if code == 0 {
 		if err := goleak.Find(goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener")); err != nil {

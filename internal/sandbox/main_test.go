@@ -325,7 +325,7 @@ func serve(args []string) error {
 	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	mux.HandleFunc("/hang", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusOK)
-		w.(http.Flusher).Flush()
+		_ = http.NewResponseController(w).Flush()
 		select {}
 	})
 	mux.HandleFunc("/bytes", func(w http.ResponseWriter, r *http.Request) {

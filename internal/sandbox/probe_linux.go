@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,7 +51,7 @@ func lookUp(name, searchPath string) string {
 // try runs "true" and asks bubblewrap for its version.
 func (e *engine) try(ctx context.Context) (version string, err error) {
 	s := &Sandbox{engine: e}
-	r, err := s.Run(ctx, Spec{Argv: []string{"true"}, Limits: Limits{Time: 20 * time.Second, Memory: 256 * mib}})
+	r, err := s.Run(ctx, Spec{Argv: []string{"true"}, Limits: Limits{Time: startDeadline, Memory: 256 * mib}})
 	if err != nil {
 		return "", err
 	}

@@ -129,9 +129,13 @@ func (c *child) release(e *engine, p *process) error {
 	return nil
 }
 
+// The deadlines are for what should take milliseconds, on a machine that has
+// none to spare; only a broken one reaches them.
 const (
-	startDeadline = 20 * time.Second
-	endDeadline   = 5 * time.Second
+	startDeadline = time.Minute
+	endDeadline   = time.Minute
+	// feedDeadline is how long a Stdin may still be read after the end.
+	feedDeadline = time.Second
 )
 
 // abort ends a sandbox that never got to its command.
@@ -158,7 +162,7 @@ func (c *child) wait(p *process) {
 	c.drains.Wait()
 	select {
 	case <-c.fed:
-	case <-time.After(endDeadline / 5):
+	case <-time.After(feedDeadline):
 	}
 	if c.group.oomKilled() {
 		p.oom.Store(true)

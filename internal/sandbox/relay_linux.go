@@ -23,6 +23,8 @@ const (
 	relayWord = "layercake-relay"
 	relayPath = "/run/" + relayWord
 	relayFD   = 3
+	// dialDeadline is how long the relay may leave a connection waiting.
+	dialDeadline = 10 * time.Second
 )
 
 // relayLink is the host's end of the socket over which the relay is handed
@@ -78,11 +80,12 @@ func socketPair() (*net.UnixConn, *os.File, error) {
 	mine, theirs := os.NewFile(uintptr(fds[0]), "relay"), os.NewFile(uintptr(fds[1]), "relay")
 	defer shut(mine)
 	conn, err := net.FileConn(mine)
-	if err != nil {
+	host, ok := conn.(*net.UnixConn)
+	if err != nil || !ok {
 		_ = theirs.Close()
 		return nil, nil, fmt.Errorf("use socket: %w", err)
 	}
-	return conn.(*net.UnixConn), theirs, nil
+	return host, theirs, nil
 }
 
 func (l *relayLink) close() { _ = l.conn.Close() }
@@ -95,7 +98,7 @@ func (l *relayLink) dial(ctx context.Context) (net.Conn, error) {
 	}
 	defer shut(theirs)
 	// A relay that has been made to stop reading must not hold up the host.
-	deadline := time.Now().Add(endDeadline)
+	deadline := time.Now().Add(dialDeadline)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}

@@ -46,6 +46,11 @@ func (s *Sandbox) Run(ctx context.Context, spec Spec) (Result, error) {
 	result.ExitCode, result.OOM = p.code, p.oom.Load()
 	var werr error
 	result.OutputCut, werr = out.outcome()
+	if result.TimedOut || result.OutputCut {
+		// The command may have ended by itself before the signal reached it,
+		// even with success when only its writing children met the closed pipe.
+		result.ExitCode = 128 + 9
+	}
 	switch {
 	case cancelled:
 		return result, fmt.Errorf("run %s: %w", spec.Argv[0], ctx.Err())

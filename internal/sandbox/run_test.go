@@ -263,10 +263,10 @@ func TestOutputIsCut(t *testing.T) {
 				spec.Stderr = struct{ io.Writer }{&out} // two pipes, one allowance
 			}
 			r := run(t, spec)
-			if !r.OutputCut || r.ExitCode == 0 || out.n != mib {
+			if !r.OutputCut || r.ExitCode != 137 || out.n != mib {
 				t.Errorf("got %+v and %d bytes", r.Result, out.n)
 			}
-			if r.Duration > 10*time.Second {
+			if r.Duration > 2*time.Minute {
 				t.Errorf("took %s", r.Duration)
 			}
 		})
@@ -337,7 +337,7 @@ func TestNothingSurvives(t *testing.T) {
 		code     int
 		timedOut bool
 	}{
-		"timeout":     {"sleep 1000; :", 3 * time.Second, false, 137, true},
+		"timeout":     {"sleep 1000; :", 2 * time.Second, false, 137, true},
 		"cancel":      {"sleep 1000; :", time.Minute, true, 137, false},
 		"normal exit": {"exit 0", time.Minute, false, 0, false},
 		"crash":       {"kill -SEGV $$", time.Minute, false, 139, false},
@@ -348,17 +348,23 @@ func TestNothingSurvives(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			sawAlive := 0
-			hold, release := io.Pipe()
-			spec := Spec{Argv: family(m, tc.tail), Stdin: hold, Limits: Limits{Time: tc.limit}}
-			spec.Stdout = &started{do: func() {
-				sawAlive = len(alive(m))
-				_ = release.Close()
-				if tc.cancel {
-					cancel()
-				}
-			}}
-			defer shut(release)
-			r, err := s.Run(ctx, spec)
+			attempt := func(limit time.Duration) (Result, error) {
+				hold, release := io.Pipe()
+				defer shut(release)
+				spec := Spec{Argv: family(m, tc.tail), Stdin: hold, Limits: Limits{Time: limit}}
+				spec.Stdout = &started{do: func() {
+					sawAlive = len(alive(m))
+					_ = release.Close()
+					if tc.cancel {
+						cancel()
+					}
+				}}
+				return s.Run(ctx, spec)
+			}
+			r, err := attempt(tc.limit)
+			if tc.timedOut && sawAlive == 0 {
+				r, err = attempt(20 * tc.limit) // a busy machine did not even start it in time
+			}
 			if left := alive(m); len(left) > 0 {
 				t.Errorf("alive: %q", left)
 			}
@@ -370,9 +376,6 @@ func TestNothingSurvives(t *testing.T) {
 			}
 			if r.ExitCode != tc.code || r.TimedOut != tc.timedOut {
 				t.Errorf("got %+v", r)
-			}
-			if r.Duration > 15*time.Second {
-				t.Errorf("took %s", r.Duration)
 			}
 		})
 	}
@@ -400,7 +403,7 @@ func TestForkBomb(t *testing.T) {
 	t.Run("counted", func(t *testing.T) {
 		t.Parallel()
 		spec := shell("i=0; while :; do sleep 1000 & i=$((i+1)); echo $i; done")
-		spec.Limits = Limits{Processes: 64, Time: time.Minute}
+		spec.Limits = Limits{Processes: 64, Time: 5 * time.Minute}
 		r := run(t, spec)
 		if n := strings.Count(r.stdout, "\n"); n < 40 || n > 64 || r.ExitCode == 0 || r.TimedOut {
 			t.Errorf("%d processes were allowed, %+v", n, r.Result)
@@ -428,7 +431,7 @@ func TestMemory(t *testing.T) {
 	t.Run("hog", func(t *testing.T) {
 		t.Parallel()
 		spec := asHelper(t, "hog")
-		spec.Limits = Limits{Memory: 96 * mib, Time: time.Minute}
+		spec.Limits = Limits{Memory: 96 * mib, Time: 5 * time.Minute}
 		r, w := io.Pipe() // the hog waits for the verdict instead of leaving
 		defer shut(w)
 		spec.Stdin = r

@@ -67,10 +67,11 @@ type Limits struct {
 
 // Result says how a run ended.
 type Result struct {
-	// ExitCode is the command's own, 128+n after signal n, and 137 when the
-	// sandbox was killed for passing a limit.
+	// ExitCode is the command's own, 128+n after signal n, and 137 when it
+	// passed the limit on time or output.
 	ExitCode int
-	// TimedOut, OOM and OutputCut name the limit that was passed.
+	// TimedOut, OOM and OutputCut name the limit that was passed. After OOM
+	// the command itself may have lived on without the process it lost.
 	TimedOut, OOM, OutputCut bool
 	Duration                 time.Duration
 	Isolation                Isolation
