@@ -50,7 +50,7 @@ var parsed sync.Map // blueprint by text
 
 func parse(text string) (*blueprint.Blueprint, error) {
 	if b, ok := parsed.Load(text); ok {
-		return b.(*blueprint.Blueprint), nil
+		return b.(*blueprint.Blueprint), nil //nolint:errcheck // nothing else is stored
 	}
 	b, err := blueprint.Parse([]byte(text))
 	if err == nil {
@@ -160,7 +160,7 @@ var globs sync.Map // regular expression by pattern
 // glob turns a path pattern into a regular expression.
 func glob(pattern string) *regexp.Regexp {
 	if r, ok := globs.Load(pattern); ok {
-		return r.(*regexp.Regexp)
+		return r.(*regexp.Regexp) //nolint:errcheck // nothing else is stored
 	}
 	var b strings.Builder
 	b.WriteString("^")

@@ -98,7 +98,7 @@ func (r *Runner) Forget(run string) error {
 const tailOfLog = 4000
 
 // took is what differs between two runs of the same.
-var took = regexp.MustCompile(` in \d+ ms| after \d+ ms| \(\d+\.\d+s\)`)
+var took = regexp.MustCompile(`(?m) in \d+ ms| after \d+ ms| \(\d+\.\d+s\)|^(the tests are compiled already|\$ go test -c ).*\n`)
 
 // Preliminary runs checks on a worktree to help an agent, and says in text what
 // came out. It is never evidence, and the text says so. The same files give the

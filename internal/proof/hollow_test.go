@@ -55,7 +55,7 @@ func again(t *testing.T) { round(t) }
 			functions := map[string]*ast.FuncDecl{}
 			var test *ast.FuncDecl
 			for _, d := range file.Decls {
-				fn := d.(*ast.FuncDecl)
+				fn := d.(*ast.FuncDecl) //nolint:errcheck // the source holds functions only
 				functions[fn.Name.Name] = fn
 				if fn.Name.Name == "TestX" {
 					test = fn
