@@ -62,8 +62,8 @@ func TestLaterChange(t *testing.T) {
 	}
 	b.build(m, brief{idea: "Add a field for the shop where it was bought, and a list of suppliers", original: ideas[0], change: 3})
 	b.checkDocuments(false)
-	if out, ok := goTool(t, b.onDisk(), "test", "-count=1", "./..."); !ok {
-		t.Fatalf("after the third change:\n%s", out)
+	if log, ok := goTool(t, b.onDisk(), "vet", "./..."); !ok {
+		t.Fatalf("after the third change:\n%s", log)
 	}
 }
 
@@ -199,6 +199,25 @@ func TestReworkReachesLaterRoles(t *testing.T) {
 	b.checkDocuments(false)
 	if log, ok := compiles(t, b); !ok {
 		t.Errorf("it does not build:\n%s", log)
+	}
+}
+
+// TestRemarkOnADesignIsBuilt follows a remark on the designs into the pages.
+func TestRemarkOnADesignIsBuilt(t *testing.T) {
+	t.Parallel()
+	m := newModel(t, demo.Options{})
+	b := planned(t, m, ideas[0])
+	b.run(m, brief{role: "ux-ui-designer", gate: "G4", kind: "rework", idea: ideas[0], feedback: "I want a dark background"})
+	for name, text := range b.files {
+		if strings.HasPrefix(name, "designs/") && !strings.Contains(text, "#14171a") {
+			t.Errorf("%s is not dark", name)
+		}
+	}
+	for range 2 {
+		b.run(m, brief{role: "frontend-developer", gate: "G5", idea: ideas[0], notes: "- design: 3"})
+		if n := strings.Count(b.files[b.cssFile()], ":root { color-scheme: dark; --bg: #14171a"); n != 1 {
+			t.Errorf("the pages have the dark rules %d times", n)
+		}
 	}
 }
 

@@ -54,11 +54,11 @@ func frontend(w *work) {
 		w.remark("No design was named, so the recommended one (%s) was built.", style.Name)
 	}
 	w.tell("Writing the pages in the design %s.", style.Name)
-	after := w.frontendOf(t.after, style)
+	after := w.pages(t.after, style)
 	if w.wish != "" {
 		w.carryModel(t)
 	}
-	w.carry(w.frontendOf(t.before, style), after, w.later(t))
+	w.carry(w.pages(t.before, style), after, w.later(t))
 	if css, words := styleWishes(w.feedback); css != "" && w.kind == "rework" {
 		w.addStyle(css, w.feedback)
 		w.wish = joinNonEmpty(w.wish, words)
@@ -66,6 +66,33 @@ func frontend(w *work) {
 	w.scriptedExtras("pages")
 	w.checkCode(after, "build_output", "lint_output")
 	w.finish()
+}
+
+// pages are the pages in a style, with what was understood of the remarks on the
+// designs: a person who asked for a dark page gets one.
+func (w *work) pages(m product.Model, style product.Style) map[string][]byte {
+	files := w.frontendOf(m, style)
+	if !w.has(designSystemPath) {
+		return files
+	}
+	text, ok := w.read(designSystemPath)
+	if !ok {
+		return files
+	}
+	var rules strings.Builder
+	for change := 1; change <= w.change; change++ {
+		for _, remark := range revisions(text, change) {
+			if css, words := styleWishes(remark); css != "" {
+				rules.WriteString("\n/* Asked for when the design was chosen: " + words + " */\n" + css)
+			}
+		}
+	}
+	for name, content := range files {
+		if path.Ext(name) == ".css" && rules.Len() > 0 {
+			files[name] = append(slices.Clone(content), rules.String()...)
+		}
+	}
+	return files
 }
 
 // later reports whether files are there that must be kept apart from what this

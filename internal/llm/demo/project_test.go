@@ -281,47 +281,55 @@ func TestProjects(t *testing.T) {
 	}
 }
 
-// TestProjectsBuild tests what was written, once without and once with a
-// learning part, and measures the coverage of all packages together.
-func TestProjectsBuild(t *testing.T) {
+// TestProjectIsTested runs the tests of a whole project with a learning part,
+// and measures the coverage of all packages together.
+func TestProjectIsTested(t *testing.T) {
 	t.Parallel()
-	for i, typ := range []string{"hybrid", "traditional"} {
-		t.Run(typ, func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t)
-			b.command = func(argv []string) (string, bool) {
-				out, ok := goTool(t, b.onDisk(), argv[1:]...)
-				return out, !ok
-			}
-			b.build(newModel(t, demo.Options{}), brief{typ: typ, idea: ideas[i]})
-			b.checkFormat()
-			dir := b.onDisk()
-			out, ok := goTool(t, dir, "test", "-count=1", "-coverpkg=./...", "-coverprofile=cover.out", "./...")
-			if !ok {
-				t.Fatalf("go test:\n%s", out)
-			}
-			out, _ = goTool(t, dir, "tool", "cover", "-func=cover.out")
-			total := regexp.MustCompile(`total:\s+\(statements\)\s+([0-9.]+)%`).FindStringSubmatch(out)
-			var percent float64
-			if total != nil {
-				_, _ = fmt.Sscan(total[1], &percent)
-			}
-			if percent < 92 {
-				t.Errorf("the coverage is %.1f %%, want 92:\n%s", percent, out)
-			}
-			t.Logf("%s: %d files, coverage %.1f %%", typ, len(b.files), percent)
-			if typ == "ai_ml" || typ == "hybrid" {
-				text := b.files["docs/MODEL_EVALUATION.md"]
-				if !regexp.MustCompile(`Accuracy on held-out examples \| 0\.\d+`).MatchString(text) {
-					t.Errorf("the evaluation has no measured figure:\n%s", text)
-				}
-				if !strings.Contains(b.files["internal/app/app.go"], "suggest.New(records)") {
-					t.Error("the suggestion is not mounted in the application")
-				}
-				if !strings.Contains(b.files["specs/openapi.yaml"], "/api/suggest:") {
-					t.Error("the suggestion is not in the API description")
-				}
-			}
-		})
+	b := newBench(t)
+	b.command = func(argv []string) (string, bool) {
+		out, ok := goTool(t, b.onDisk(), argv[1:]...)
+		return out, !ok
+	}
+	b.build(newModel(t, demo.Options{}), brief{typ: "hybrid", idea: ideas[0]})
+	dir := b.onDisk()
+	if out, ok := goTool(t, dir, "test", "-count=1", "-coverpkg=./...", "-coverprofile=cover.out", "./..."); !ok {
+		t.Fatalf("go test:\n%s", out)
+	}
+	out, _ := goTool(t, dir, "tool", "cover", "-func=cover.out")
+	total := regexp.MustCompile(`total:\s+\(statements\)\s+([0-9.]+)%`).FindStringSubmatch(out)
+	var percent float64
+	if total != nil {
+		_, _ = fmt.Sscan(total[1], &percent)
+	}
+	if percent < 92 {
+		t.Errorf("the coverage is %.1f %%, want 92:\n%s", percent, out)
+	}
+	t.Logf("%d files, coverage %.1f %%", len(b.files), percent)
+	if text := b.files["docs/MODEL_EVALUATION.md"]; !regexp.MustCompile(`Accuracy on held-out examples \| 0\.\d+`).MatchString(text) {
+		t.Errorf("the evaluation has no measured figure:\n%s", text)
+	}
+	if !strings.Contains(b.files["internal/app/app.go"], "suggest.New(records)") {
+		t.Error("the suggestion is not mounted in the application")
+	}
+	if !strings.Contains(b.files["specs/openapi.yaml"], "/api/suggest:") {
+		t.Error("the suggestion is not in the API description")
+	}
+}
+
+// TestLearningPartWithAChoice tests the learning part alone where it suggests
+// the value of a choice; without one it suggests the most similar record.
+func TestLearningPartWithAChoice(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, s := range steps("ai_ml") {
+		if s.gate != "G1" && s.gate != "G4" {
+			b.run(newModel(t, demo.Options{}), brief{typ: "ai_ml", idea: ideas[2], role: s.role, gate: s.gate})
+		}
+	}
+	if !strings.Contains(b.files["docs/ML_REQUIREMENTS.md"], "Kategorie") {
+		t.Errorf("the choice is not what is learned:\n%s", b.files["docs/ML_REQUIREMENTS.md"])
+	}
+	if out, ok := goTool(t, b.onDisk(), "test", "-count=1", "./internal/examples/", "./internal/suggest/", "./internal/prompts/"); !ok {
+		t.Errorf("go test:\n%s", out)
 	}
 }

@@ -48,7 +48,7 @@ func (w *work) roleFiles(t target) map[string][]byte {
 		return files
 	case "frontend-developer":
 		style, _ := w.style(t.after)
-		return w.frontendOf(t.after, style)
+		return w.pages(t.after, style)
 	case "qa-engineer":
 		return w.testsOf(t.after)
 	case "devops-engineer", "aiops-engineer":
@@ -77,7 +77,7 @@ func (w *work) allFiles(t target) map[string][]byte {
 		}
 	}
 	if style, known := w.style(t.after); known {
-		for name, content := range w.frontendOf(t.after, style) {
+		for name, content := range w.pages(t.after, style) {
 			if w.has(name) {
 				files[name] = content
 			}
