@@ -104,14 +104,14 @@ func readHistory(events []event.Event) (history, error) {
 
 // checkDecision holds a decision against its event.
 func checkDecision(d decided, opt Options) error {
-	if d.event.Kind != event.Person {
-		return broken("%s of change %d was approved by %s %s, not by a person (event %d)", d.Gate, d.Change, d.event.Kind, d.event.ID, d.event.Seq)
+	if d.event.Actor.Kind != event.Person {
+		return broken("%s of change %d was approved by %s %s, not by a person (event %d)", d.Gate, d.Change, d.event.Actor.Kind, d.event.Actor.ID, d.event.Seq)
 	}
 	if d.Method != gate.Session && d.Method != gate.Terminal && d.Method != gate.Delegated {
 		return broken("%s of change %d was approved by the unknown method %q (event %d)", d.Gate, d.Change, d.Method, d.event.Seq)
 	}
 	if opt.RequireHuman && d.Method == gate.Delegated {
-		return broken("%s of change %d was AUTO-APPROVED in the name of %s; a human has to decide it", d.Gate, d.Change, d.event.ID)
+		return broken("%s of change %d was AUTO-APPROVED in the name of %s; a human has to decide it", d.Gate, d.Change, d.event.Actor.ID)
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ func checkStatement(st flow.Statement, d decided, h history, readLog func(e flow
 		return broken("%s names another method than event %d", where, d.event.Seq)
 	case st.Decision.Head != d.Head || st.Decision.DocumentDigest != d.Documents || st.Decision.WorkDigest != d.Work:
 		return broken("%s saw something else than event %d says", where, d.event.Seq)
-	case st.Decision.Actor != d.event.Kind+":"+d.event.ID:
+	case st.Decision.Actor != d.event.Actor.Kind+":"+d.event.Actor.ID:
 		return broken("%s names another person than event %d", where, d.event.Seq)
 	}
 	for _, e := range st.Proofs {

@@ -142,13 +142,13 @@ func verifyDecisions(ctx context.Context, tx *db.Tx, c project.Change, h history
 			return broken("the approval of %s of change %d is in no event", row.Code, c.Number)
 		}
 		d := h.approvals[i]
-		if d.Method != row.Method || d.Head != row.Head || d.Documents != row.DocumentDigest || d.Work != row.WorkDigest || d.event.Hash != row.EventHash || d.event.Kind+":"+d.event.ID != row.Actor {
+		if d.Method != row.Method || d.Head != row.Head || d.Documents != row.DocumentDigest || d.Work != row.WorkDigest || d.event.Hash != row.EventHash || d.event.Actor.Kind+":"+d.event.Actor.ID != row.Actor {
 			return broken("the approval of %s of change %d says something else than its event", row.Code, c.Number)
 		}
 		if err := checkDecision(d, opt); err != nil {
 			return err
 		}
-		r.holds("change %d: %s was decided by %s (%s)", c.Number, row.Code, d.event.ID, d.Method)
+		r.holds("change %d: %s was decided by %s (%s)", c.Number, row.Code, d.event.Actor.ID, d.Method)
 	}
 	gates, err := gate.List(ctx, tx, c.ID)
 	if err != nil {

@@ -95,7 +95,7 @@ func verifyRepository(ctx context.Context, dir string, opt Options, r *Report) (
 		if err := verifyGate(ctx, git, tree, byName, d, h, nth[key], opt); err != nil {
 			return err
 		}
-		r.holds("%s of change %d was decided by %s (%s) on %s with all its evidence", d.Gate, d.Change, d.event.ID, d.Method, short(d.Head))
+		r.holds("%s of change %d was decided by %s (%s) on %s with all its evidence", d.Gate, d.Change, d.event.Actor.ID, d.Method, short(d.Head))
 	}
 	if err := noStrangers(tags, h); err != nil {
 		return err

@@ -43,7 +43,7 @@ type Event struct {
 	// Seq counts from 1 within the project, without gaps.
 	Seq   int64  `json:"seq"`
 	Type  string `json:"type"`
-	Actor `json:"actor"`
+	Actor Actor  `json:"actor"`
 	// Data is compact JSON.
 	Data json.RawMessage `json:"data"`
 	At   db.Time         `json:"at"`
@@ -82,7 +82,7 @@ func Append(ctx context.Context, tx *db.Tx, project string, actor Actor, typ str
 	_, err = tx.Exec(ctx, `
 		INSERT INTO events (project_id, seq, type, actor_kind, actor_id, data, at, prev_hash, hash)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		e.Project, e.Seq, e.Type, e.Kind, e.ID, string(e.Data), e.At, e.Prev, e.Hash)
+		e.Project, e.Seq, e.Type, e.Actor.Kind, e.Actor.ID, string(e.Data), e.At, e.Prev, e.Hash)
 	if err != nil {
 		return Event{}, fmt.Errorf("write event %d of %s: %w", e.Seq, project, err)
 	}
@@ -94,14 +94,14 @@ func Append(ctx context.Context, tx *db.Tx, project string, actor Actor, typ str
 
 func (e *Event) setData(data any) error {
 	for name, text := range map[string]string{
-		"project": e.Project, "type": e.Type, "actor kind": e.Kind, "actor id": e.ID,
+		"project": e.Project, "type": e.Type, "actor kind": e.Actor.Kind, "actor id": e.Actor.ID,
 	} {
 		// PostgreSQL would refuse these two, SQLite would not.
 		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 			return fmt.Errorf("%s is not plain text: %q", name, text)
 		}
 	}
-	if e.Project == "" || e.Type == "" || e.Kind == "" {
+	if e.Project == "" || e.Type == "" || e.Actor.Kind == "" {
 		return errors.New("project, type and actor kind must be given")
 	}
 	if data == nil {
@@ -127,7 +127,7 @@ func Canonical(e Event) []byte {
 	}
 	var out bytes.Buffer
 	for _, field := range []string{
-		"layercake event 1", e.Project, strconv.FormatInt(e.Seq, 10), e.Type, e.Kind, e.ID,
+		"layercake event 1", e.Project, strconv.FormatInt(e.Seq, 10), e.Type, e.Actor.Kind, e.Actor.ID,
 		data.String(), strconv.FormatInt(e.At.UnixMicro(), 10), e.Prev,
 	} {
 		out.WriteString(strconv.Itoa(len(field)))

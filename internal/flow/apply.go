@@ -51,10 +51,7 @@ func (f *Flow) apply(ctx context.Context, tx *db.Tx, s *State, a Action) error {
 		if err := f.end(ctx, tx, s, project.ChangeCompleted, "the change is complete"); err != nil {
 			return err
 		}
-		if err := f.log(ctx, tx, s, "change.completed", map[string]any{"number": s.Change.Number, "head": s.Project.Head}); err != nil {
-			return err
-		}
-		return f.Queue.Insert(ctx, tx, sealJob{Project: s.Project.ID}, job.Unique())
+		return f.log(ctx, tx, s, "change.completed", map[string]any{"number": s.Change.Number, "head": s.Project.Head})
 	}
 	return f.moveGate(ctx, tx, s, a)
 }

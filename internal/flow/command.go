@@ -12,6 +12,7 @@ import (
 	"github.com/layercake-app/layercake/internal/event"
 	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/gate"
+	"github.com/layercake-app/layercake/internal/job"
 	"github.com/layercake-app/layercake/internal/project"
 	"github.com/layercake-app/layercake/internal/proof"
 	"github.com/layercake-app/layercake/internal/run"
@@ -252,7 +253,7 @@ func (f *Flow) CancelChange(ctx context.Context, by gate.Decider, projectID, rea
 }
 
 // end closes the change, and with it whatever is still at work in it: in a
-// completed one that is what waivers have set aside.
+// completed one that is what waivers have set aside. Its record is sealed.
 func (f *Flow) end(ctx context.Context, tx *db.Tx, s *State, status, reason string) error {
 	var codes []string
 	for _, v := range s.Gates {
@@ -268,7 +269,10 @@ func (f *Flow) end(ctx context.Context, tx *db.Tx, s *State, status, reason stri
 	if err := project.WithdrawQuestions(ctx, tx, s.Change.ID, codes); err != nil {
 		return err
 	}
-	return project.EndChange(ctx, tx, s.Change.ID, status)
+	if err := project.EndChange(ctx, tx, s.Change.ID, status); err != nil {
+		return err
+	}
+	return f.Queue.Insert(ctx, tx, sealJob{Project: s.Project.ID}, job.Unique())
 }
 
 // cancelRuns ends the runs of cancelled tasks; whoever carries one finds its

@@ -257,7 +257,7 @@ func (w *world) verify() {
 		}
 		return nil
 	})
-	if w.tree.heads[w.project] != s.project.Head && s.change.Status == project.ChangeCompleted {
+	if w.tree.heads[w.project] != s.project.Head && s.change.Status != project.ChangeOpen {
 		w.die("the published head is not the project's")
 	}
 	data, err := w.tree.Read(w.ctx, w.project, s.project.Head, flow.EvidenceRoot+"/events.jsonl")

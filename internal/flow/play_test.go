@@ -3,12 +3,14 @@ package flow_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/layercake-app/layercake/internal/agent"
 	"github.com/layercake-app/layercake/internal/blueprint"
 	"github.com/layercake-app/layercake/internal/db"
+	"github.com/layercake-app/layercake/internal/document"
 	"github.com/layercake-app/layercake/internal/event"
 	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/flow"
@@ -158,6 +160,7 @@ func (w *world) good(s *rows, r run.Run) work {
 	k := work{status: run.Succeeded, reason: "done"}
 	for _, d := range s.owedBy(r.Gate, r.Role) {
 		w.deliver(&k, d)
+		w.mend(&k, s, d)
 	}
 	if r.Role == "ux-ui-designer" {
 		k.designs = true
@@ -186,6 +189,17 @@ func (w *world) deliver(k *work, d blueprint.Deliverable) {
 	for _, path := range pathsOf(d) {
 		w.n++
 		k.file(path, content(d, w.like, w.n))
+	}
+}
+
+// mend writes anew what belongs to a deliverable and is not valid.
+func (w *world) mend(k *work, s *rows, d blueprint.Deliverable) {
+	files := s.filesAt(s.project.Head)
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if glob(d.Path).MatchString(path) && k.put[path] == nil && len(document.Validate(d.Kind, path, d.Sections, w.tree.blobs[files[path]])) > 0 {
+			w.n++
+			k.file(path, content(d, w.like, w.n))
+		}
 	}
 }
 
@@ -234,6 +248,9 @@ func (w *world) person(e edit) {
 	w.Helper()
 	w.write(func(ctx context.Context, tx *db.Tx) error {
 		if err := w.land(ctx, tx, e, "person", ada.Actor, ""); err != nil {
+			return err
+		}
+		if err := w.queue.Insert(ctx, tx, flow.Publication{Project: w.project}, job.Unique()); err != nil {
 			return err
 		}
 		return w.wake(ctx, tx, ada.Actor, "document.edited", "")

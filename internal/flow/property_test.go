@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"flag"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -112,6 +113,9 @@ func wantedMoves(t *testing.T) int64 {
 //   - flow that runs again changes nothing.
 func TestSoakEveryMoveKeepsThePromises(t *testing.T) {
 	wanted := wantedMoves(t)
+	if err := flag.Set("rapid.checks", "5"); err != nil { // projects between two looks at the count
+		t.Fatal(err)
+	}
 	plans := blueprints(t)
 	var moves, sequences atomic.Int64
 	began := time.Now()
@@ -122,9 +126,6 @@ func TestSoakEveryMoveKeepsThePromises(t *testing.T) {
 				folder := t.TempDir()
 				for moves.Load() < wanted {
 					rapid.Check(t, func(rt *rapid.T) {
-						if moves.Load() >= wanted {
-							return
-						}
 						moves.Add(int64(sequence(rt, folder, plans)))
 						sequences.Add(1)
 					})

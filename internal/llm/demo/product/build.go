@@ -237,7 +237,7 @@ func (r *reading) linking(a, b concept) string {
 		for j > 0 && determiners[r.low(j)] && !belongs[r.low(j)] {
 			j--
 		}
-		if j <= 0 || !slices.ContainsFunc(a.ats, func(at int) bool { return at < j && at >= j-3 }) {
+		if j <= 0 || !slices.Contains(a.ats, j-1) {
 			continue
 		}
 		switch {
@@ -321,8 +321,16 @@ func (r *reading) trim(m *Model) {
 			}
 			e.Fields = slices.Delete(e.Fields, last, last+1)
 		}
+		m.replaced(e)
 		notesLast(e)
 	}
+}
+
+// replaced drops texts of e that a kind of record of its own took the place of.
+func (m *Model) replaced(e *Entity) {
+	e.Fields = append(e.Fields[:1:1], slices.DeleteFunc(slices.Clone(e.Fields[1:]), func(f Field) bool {
+		return f.Ref == "" && f.Type == "text" && slices.ContainsFunc(m.Entities, func(o Entity) bool { return o.Label == f.Label })
+	})...)
 }
 
 func (r *reading) asked(f Field) bool {

@@ -13,6 +13,7 @@ type concept struct {
 	ats       []int
 	score     int
 	strong    bool // named by a verb, a domain or a list, not just mentioned
+	domain    bool // only implied by a word for the whole activity
 	ident     string
 }
 
@@ -39,6 +40,9 @@ func (r *reading) concepts() []concept {
 	add := func(id string, c concept, points int, strong bool) {
 		if have, ok := found[id]; ok {
 			have.score += points
+			if have.domain && !c.domain { // the idea's own word, after a word for the whole
+				have.one, have.many, have.domain = c.one, c.many, false
+			}
 			have.ats = append(have.ats, c.at)
 			have.strong = have.strong || strong
 			return
@@ -49,16 +53,16 @@ func (r *reading) concepts() []concept {
 	}
 	for i := 0; i < len(r.words); {
 		n := 1
-		if keys, width := r.domainAt(i); width > 0 && r.headOf(i+width) {
+		if keys, width := r.domainAt(i); width > 0 && (r.headOf(i+width) || r.holds(i, width)) {
 			n = width
 		} else if width > 0 {
 			for j, key := range keys {
 				one, many := lex().nameOf(key, r.lang)
-				add(key, concept{key: key, one: one, many: many, at: i}, 6-j, true)
+				add(key, concept{key: key, one: one, many: many, at: i, domain: true}, 6-j, true)
 			}
 			n = width
 		} else if c, width, weak := r.thingAt(i); width > 0 {
-			if points, strong := r.weigh(i, width); (!weak || strong) && !r.headOf(i+width) && !r.boxOf(i, c) {
+			if points, strong := r.weigh(i, width); (!weak || strong) && !r.headOf(i+width) && !r.boxOf(i, c) && !r.qualifies(i, width, c) && !r.verb(i, width) {
 				add(c.key, c, points, strong)
 			}
 			n = width
@@ -103,9 +107,66 @@ func (r *reading) boxOf(i int, c concept) bool {
 	if len(before) == 0 || before[0].key == c.key || before[0].plural {
 		return false
 	}
-	now := lex().nouns[r.low(i)]
-	return len(now) > 0 && (!now[0].plural || now[0].name.weak)
+	return containers[r.low(i)]
 }
+
+var containers = set("book books box boxes card cards idea ideas note notes journal diary log list entry entries file files")
+
+// holds reports whether the word for a whole at i only says where the things
+// around it are: a pantry inventory, an inventory for a comic collection.
+func (r *reading) holds(i, width int) bool {
+	if r.low(i) != "inventory" && r.low(i) != "library" && r.low(i) != "warehouse" {
+		return false
+	}
+	if i > 0 && !r.words[i-1].comma && (len(lex().nouns[r.low(i-1)]) > 0 || len(lex().domains[r.low(i-1)]) > 0) {
+		return true
+	}
+	next := i + width
+	if r.low(next) != "for" {
+		return false
+	}
+	next++
+	for determiners[r.low(next)] {
+		next++
+	}
+	if next >= len(r.words) {
+		return false
+	}
+	_, n, weak := r.thingAt(next)
+	return n > 0 && !weak
+}
+
+// qualifies reports whether the noun at i is only the first half of a compound
+// with the thing after it: delivery vans. What the second can belong to stays.
+func (r *reading) qualifies(i, width int, c concept) bool {
+	next := i + width
+	if r.lang != "en" || next >= len(r.words) || r.words[next-1].comma || r.words[next].start || containers[r.low(next)] {
+		return false
+	}
+	if nouns := lex().nouns[r.phrase(i, width)]; len(nouns) == 0 || nouns[0].plural || len(lex().domains[r.low(next)]) > 0 {
+		return false
+	}
+	after, n, _ := r.thingAt(next)
+	if n == 0 || after.key == c.key {
+		return false
+	}
+	for _, in := range strings.Fields(lex().Things[after.key].In) {
+		key, _, _ := strings.Cut(in, "=")
+		if strings.TrimSuffix(key, "!") == c.key {
+			return false
+		}
+	}
+	return true
+}
+
+// verb reports whether the word at i, which could be a weak noun, is the verb of
+// "that": a page that shows the weather.
+func (r *reading) verb(i, width int) bool {
+	nouns := lex().nouns[r.phrase(i, width)]
+	return len(nouns) > 0 && nouns[0].name.weak && relative[r.low(i-1)]
+}
+
+var relative = set("that which who")
 
 // choose orders concepts and leaves out what was only mentioned in passing.
 func (r *reading) choose(all []concept) []concept {
@@ -171,7 +232,7 @@ func (r *reading) thingAt(i int) (c concept, width int, weak bool) {
 		if best.name.lang != r.lang && r.lang == "en" && len(r.words) > 1 {
 			continue // a foreign word that an English text happens to contain
 		}
-		weak = best.name.weak && !best.plural && r.contentWords() > 3
+		weak = best.name.weak && (!best.plural || best.name.one == best.name.many) && r.contentWords() > 3
 		return concept{key: best.key, one: best.name.one, many: best.name.many, at: i}, n, weak
 	}
 	if r.lang == "de" {
@@ -228,8 +289,11 @@ func (r *reading) weigh(i, width int) (points int, strong bool) {
 	for ; j >= 0 && r.words[j].sentence == r.words[i].sentence && !r.words[j].comma; j-- {
 		w := r.low(j)
 		mine = mine || possessives[w]
-		if manage[w] {
+		if r.manages(j) {
 			return 5, true
+		}
+		if j == i-1 && r.content(j) && len(lex().nouns[w]) == 0 {
+			continue // one word may describe it: schedule piano lessons
 		}
 		if !determiners[w] && !stopwords[0][w] || audienceWords[w] || with[w] {
 			break
@@ -241,6 +305,8 @@ func (r *reading) weigh(i, width int) (points int, strong bool) {
 	switch {
 	case audienceWords[before] && !mine && (!plural || len(nouns) > 0 && persons[nouns[0].key]):
 		return 0, false
+	case audienceWords[before] && !plural && len(nouns) > 0 && (persons[nouns[0].key] || nouns[0].name.weak):
+		return 0, false // for my team
 	case mine:
 		return 4, true
 	case with[before]:
@@ -263,7 +329,7 @@ func (r *reading) objectAt(i int) (concept, int) {
 	for j >= 0 && determiners[r.low(j)] && r.words[j].sentence == r.words[i].sentence && !r.words[j].comma {
 		j--
 	}
-	if j < 0 || !manage[r.low(j)] || r.words[j].sentence != r.words[i].sentence || r.words[j].comma {
+	if j < 0 || !r.manages(j) || r.words[j].sentence != r.words[i].sentence || r.words[j].comma {
 		return concept{}, 0
 	}
 	end := i + 1
@@ -275,6 +341,17 @@ func (r *reading) objectAt(i int) (concept, int) {
 	}
 	c := r.unknown(i, end)
 	return c, end - i
+}
+
+// manages reports whether the word at j is a verb whose object is to be kept; "of"
+// is one only after a word such as list.
+func (r *reading) manages(j int) bool {
+	w := r.low(j)
+	if w != "of" {
+		return manage[w]
+	}
+	head := r.low(j - 1)
+	return generic[head] || manage[head] || len(lex().domains[head]) > 0 || containers[head]
 }
 
 func lexNoun(r *reading, i int) (concept, int, bool) {

@@ -113,7 +113,7 @@ func (d designer) screens() []screen {
 	return []screen{
 		{"overview", "The start page: what wants attention first", "home", d.page(d.v.T["overview"], "/", sections)},
 		{"list", "A list: search, sort, filter, act", "list", d.page(main.LabelPlural, "/"+main.Plural, list)},
-		{"record", "One record, after it was saved", "show", d.noted(d.page(record["Title"].(string), "/"+main.Plural, map[string]any{
+		{"record", "One record, after it was saved", "show", d.noted(d.page(d.title(main, 0), "/"+main.Plural, map[string]any{
 			"Kind": d.kind(main), "Record": record, "Created": today, "Updated": today, "Children": d.children(main),
 		}))},
 		{"form", "The form", "form", d.page(fmt.Sprintf(d.v.T["add"], main.One), "/"+main.Plural, form)},
@@ -172,10 +172,6 @@ func titleCount(k kindView) int {
 
 func (d designer) record(k kindView, i int, full bool) map[string]any {
 	first := titleCount(k)
-	var names []string
-	for j, f := range k.Fields[:first] {
-		names = append(names, d.text(k, f, i+j))
-	}
 	if full && k.Fields[0].Ref != "" {
 		first = 0
 	}
@@ -192,7 +188,16 @@ func (d designer) record(k kindView, i int, full bool) map[string]any {
 			actions = append(actions, map[string]any{"Verb": a.Verb, "Label": a.Label})
 		}
 	}
-	return map[string]any{"Title": strings.Join(names, " – "), "Path": fmt.Sprintf("/%s/%d", k.Plural, i+1), "Cells": cells, "Actions": actions, "From": ""}
+	return map[string]any{"Title": d.title(k, i), "Path": fmt.Sprintf("/%s/%d", k.Plural, i+1), "Cells": cells, "Actions": actions, "From": ""}
+}
+
+// title is what the i-th record is called.
+func (d designer) title(k kindView, i int) string {
+	var names []string
+	for j, f := range k.Fields[:titleCount(k)] {
+		names = append(names, d.text(k, f, i+j))
+	}
+	return strings.Join(names, " – ")
 }
 
 // text is the i-th example of a field; of a reference, the name of what it refers
@@ -205,12 +210,13 @@ func (d designer) text(k kindView, f fieldView, i int) string {
 }
 
 func (d designer) cell(k kindView, f fieldView, i int) map[string]any {
-	c := map[string]any{"Label": f.Label, "Type": f.Type, "Text": d.text(k, f, i), "Ago": "", "Href": ""}
+	text := d.text(k, f, i)
+	c := map[string]any{"Label": f.Label, "Type": f.Type, "Text": text, "Ago": "", "Href": ""}
 	switch {
 	case f.RefPlural != "":
 		c["Type"], c["Href"] = "ref", "/"+f.RefPlural+"/1"
 	case f.Type == "bool":
-		c["Text"] = d.v.shown(f.Field, c["Text"].(string))
+		c["Text"] = d.v.shown(f.Field, text)
 	case f.Type == "date":
 		c["Ago"] = fmt.Sprintf(d.v.T["days_ago"], []int{15, 4, 2}[i%3])
 		if dueLabels[f.Label] {

@@ -74,7 +74,7 @@ func (r *reading) frequent() (concept, bool) {
 	best, bestScore := -1, 0
 	for i := range r.words {
 		score := 4 * count[r.low(i)]
-		if score == 0 || manage[r.low(i)] {
+		if score == 0 || manage[r.low(i)] || relative[r.low(i-1)] {
 			continue
 		}
 		if _, ok := singular(r.low(i), r.lang); ok {
@@ -88,7 +88,7 @@ func (r *reading) frequent() (concept, bool) {
 		return concept{}, false
 	}
 	start := best
-	if latin(r.low(best)) && r.lang == "en" && len(r.words) <= 6 && best > 0 && r.content(best-1) && !manage[r.low(best-1)] && !r.words[best-1].comma && !r.words[best].start {
+	if latin(r.low(best)) && r.lang == "en" && len(r.words) <= 6 && best > 0 && r.content(best-1) && !manage[r.low(best-1)] && !r.words[best-1].comma && !r.words[best].start && !relative[r.low(best-2)] {
 		start--
 	}
 	return r.unknown(start, best+1), true

@@ -232,6 +232,10 @@ func (r *reading) knownField(i int) (spec, int) {
 	for n := 3; n > 0; n-- {
 		phrase := r.phrase(i, n)
 		key, ok := lex().fields[langIndex(r.lang)][phrase]
+		if one, isPlural := singular(phrase, r.lang); !ok && isPlural && len(lex().nouns[phrase]) == 0 {
+			key, ok = lex().fields[langIndex(r.lang)][one]
+			ok = ok && (lex().Fields[key].Type == "text" || lex().Fields[key].Type == "choice")
+		}
 		if !ok || phrase == "" {
 			continue
 		}
@@ -254,6 +258,9 @@ func (r *reading) fieldRatherThan(i, n int, key string, nouns []noun) bool {
 		earlier = !r.used[j] && (len(lex().nouns[r.low(j)]) > 0 || r.content(j) && r.lang == "en" && hasSuffix(r.low(j), "s"))
 	}
 	plural := nouns[0].plural && nouns[0].name.one != nouns[0].name.many
+	if before := lex().nouns[r.low(i-1)]; plural && len(before) > 0 && !before[0].plural && !r.words[i-1].comma {
+		return false // wedding guests
+	}
 	return earlier && (lex().Fields[key].Type != "text" || !plural)
 }
 

@@ -67,12 +67,11 @@ func htmlText(s string) string {
 }
 
 // localized returns the templates with the words of one language.
-var localized = func() func(lang string) *template.Template {
-	var made sync.Map
-	return func(lang string) *template.Template {
-		if t, ok := made.Load(lang); ok {
-			return t.(*template.Template)
-		}
+func localized(lang string) *template.Template { return translations()[langIndex(lang)] }
+
+var translations = sync.OnceValue(func() []*template.Template {
+	all := make([]*template.Template, len(langs))
+	for i, lang := range langs {
 		words := locale(lang)
 		get := func(key string) string {
 			text, ok := words[key]
@@ -81,15 +80,14 @@ var localized = func() func(lang string) *template.Template {
 			}
 			return text
 		}
-		t := template.Must(templates().Clone()).Funcs(template.FuncMap{
+		all[i] = template.Must(templates().Clone()).Funcs(template.FuncMap{
 			"t":  func(key string) string { return strconv.Quote(get(key)) },
 			"tf": func(key, arg string) string { return fmt.Sprintf("fmt.Sprintf(%q, %s)", get(key), arg) },
 			"h":  func(key string) string { return htmlText(get(key)) },
 		})
-		made.Store(lang, t)
-		return t
 	}
-}()
+	return all
+})
 
 // render executes the template called name. Templates and views are part of the
 // program and tested together, so that a failure is a defect of it.

@@ -203,7 +203,7 @@ var (
 		return m
 	}()
 	// unchanged are words that end in s without being a plural, or have none.
-	unchanged = map[string]bool{"series": true, "species": true, "news": true, "chess": true, "fitness": true, "business": true, "gear": true, "equipment": true, "furniture": true, "luggage": true, "software": true, "music": true, "homework": true, "money": true, "sheep": true, "fish": true, "process": false}
+	unchanged = map[string]bool{"series": true, "species": true, "news": true, "chess": true, "fitness": true, "business": true, "gear": true, "equipment": true, "furniture": true, "luggage": true, "software": true, "music": true, "homework": true, "money": true, "sheep": true, "fish": true, "weather": true, "traffic": true, "sleep": true, "feedback": true, "research": true, "progress": true, "laundry": true, "clothing": true, "jewelry": true, "advice": true, "mail": true}
 )
 
 // plural returns the plural of the last word of an English, French or Spanish noun.

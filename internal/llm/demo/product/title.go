@@ -99,8 +99,7 @@ func (r *reading) persona(concepts []concept) string {
 		for j := i + 1; j <= i+3 && j < len(r.words) && r.words[j].sentence == w.sentence; j++ {
 			one, isPlural := singular(r.words[j].text, r.lang)
 			nouns := lex().nouns[r.low(j)]
-			person := len(nouns) == 0 || persons[nouns[0].key]
-			if r.content(j) && isPlural && person && latin(one) && (j == i+1 || !determiners[r.low(i+1)]) {
+			if r.content(j) && isPlural && person(one, nouns) && latin(one) && (j == i+1 || !determiners[r.low(i+1)]) {
 				return strings.ToLower(one)
 			}
 			if r.stop(j) {
@@ -112,6 +111,18 @@ func (r *reading) persona(concepts []concept) string {
 		return lex().Things[c.key].Who
 	}
 	return "user"
+}
+
+// people are audiences whose name does not end like one.
+var people = set("kid child family friend team parent colleague nurse chef landlord couple flatmate roommate housemate neighbour neighbor student member volunteer guest coach scout club school company startup nonprofit artist musician pupil athlete cyclist guide guardian nomad expat vet")
+
+// person reports whether a noun names somebody: freelancers, not candles.
+func person(one string, nouns []noun) bool {
+	low := strings.ToLower(one)
+	if people[low] {
+		return true
+	}
+	return len(nouns) == 0 && len(low) > 4 && hasSuffix(low, "er", "or", "ist", "ian", "ant", "ee", "mate", "man", "woman", "tic") && !hasSuffix(low, "paper", "letter", "order", "number", "computer", "printer")
 }
 
 // reservedApps cannot be the last part of a module path everywhere.
