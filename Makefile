@@ -51,8 +51,8 @@ check: ## everything CI runs
 bench: ## the figures, as medians of several runs
 	@go test -run '^$$' -bench . -benchmem -count 5 ./...
 
-soak: ## the tests that are too long for `make check`
-	@go test -tags soak -run Soak -count 1 -timeout 60m ./...
+soak: ## a million moves, all ideas, fuzzing: hours
+	@scripts/soak.sh
 
 clean: ## remove what was built here (never ./out, never the data folder)
 	rm -rf bin build

@@ -104,6 +104,7 @@ func (a *App) assemble(data string) error {
 	var err error
 	a.Runner, err = proof.NewRunner(proof.Config{
 		Sandbox: a.Sandbox, Repos: a.Repos, Blobs: a.Blobs, Cache: filepath.Join(data, "cache"), Base: a.Settings.Cache, Deployments: filepath.Join(data, "deployments"),
+		Model: a.Model.Reach,
 	})
 	if err != nil {
 		return err

@@ -35,17 +35,17 @@ func TestScripts(t *testing.T) {
 				t.Errorf("reason %q after %d model turns", a.result.Reason, a.count("step.model"))
 			}
 		}},
-		{"ask", "G5", 0, "completed", func(t *testing.T, a answer) {
+		{"ask", "G3", 0, "completed", func(t *testing.T, a answer) {
 			if a.count("question.answered") < 6 {
 				t.Errorf("%d questions were answered", a.count("question.answered"))
 			}
 		}},
-		{"malformed", "G5", 0, "completed", func(t *testing.T, a answer) {
+		{"malformed", "G2", 0, "completed", func(t *testing.T, a answer) {
 			if !strings.Contains(a.stdout, `"error":true`) {
 				t.Error("no malformed call came back as an error")
 			}
 		}},
-		{"length", "G5", 0, "completed", nil},
+		{"length", "G3", 0, "completed", nil},
 		{"rate-limited", "G2", 0, "completed", func(t *testing.T, a answer) {
 			if a.count("model_call.refused") < 2 {
 				t.Errorf("%d refusals", a.count("model_call.refused"))

@@ -67,7 +67,7 @@ func TestHostileFilesCostNoMoreThanTheirSize(t *testing.T) {
 			const slack = 30 * time.Millisecond // what the clock and the collector add
 			var small, large time.Duration
 			for range 4 { // a single try can be unlucky
-				small, large = check(8_000), check(32_000)
+				small, large = check(4_000), check(16_000)
 				if large < 9*small+slack {
 					return
 				}

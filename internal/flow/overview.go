@@ -158,6 +158,9 @@ func (o *Overview) Sentence() string {
 	case len(o.Questions) > 0:
 		return o.Questions[0].Gate + " waits for an answer: " + o.Questions[0].Text
 	case len(o.Ready) > 0:
+		if len(o.Ready[0].Views) > 1 {
+			return o.Ready[0].Title() + " wait for a decision."
+		}
 		return o.Ready[0].Title() + " waits for a decision."
 	case len(o.Blockers) > 0 && !o.Busy:
 		return o.Blockers[0].Gate + " is blocked: " + o.Blockers[0].Title + "."

@@ -85,14 +85,23 @@ func blueprints(t testing.TB) []*blueprint.Blueprint {
 	return append(out, b)
 }
 
-// defaultMoves is how many moves an ordinary test run makes at least; the
-// environment variable LAYERCAKE_MOVES asks for more.
-const defaultMoves = 3000
+// soak reports whether a long run was asked for.
+func soak() bool { return os.Getenv("LAYERCAKE_SOAK") == "1" }
+
+// How many moves a test run makes at least, an ordinary one and a soak run; the
+// environment variable LAYERCAKE_MOVES asks for another number.
+const (
+	ordinaryMoves = 300
+	soakMoves     = 1_000_000
+)
 
 func wantedMoves(t *testing.T) int64 {
 	text := os.Getenv("LAYERCAKE_MOVES")
-	if text == "" {
-		return defaultMoves
+	switch {
+	case text == "" && soak():
+		return soakMoves
+	case text == "":
+		return ordinaryMoves
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 1 {
@@ -135,9 +144,6 @@ func TestSoakEveryMoveKeepsThePromises(t *testing.T) {
 	})
 	spent := time.Since(began)
 	t.Logf("%d moves in %d projects, %.0f moves per second", moves.Load(), sequences.Load(), float64(moves.Load())/spent.Seconds())
-	if os.Getenv("LAYERCAKE_MOVES") != "" {
-		println("moves played:", moves.Load())
-	}
 }
 
 // sequence is the life of one project: some way that goes well, random moves,

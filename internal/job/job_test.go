@@ -417,7 +417,7 @@ func TestDomainWritesAndJobsShareTheDatabase(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const writers, each = 8, 40
+		const writers, each = 8, 20
 		var left sync.WaitGroup
 		left.Add(writers * each)
 		job.Handle(q, func(ctx context.Context, p load) error {

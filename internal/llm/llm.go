@@ -111,9 +111,11 @@ type Info struct {
 
 // Model answers completions. Complete calls stream with each piece of text as
 // it arrives, and returns when the answer is whole, ctx ends, or it failed.
-// stream may be nil.
+// stream may be nil. Reach asks the provider whether it would answer, without
+// a completion that costs something; its error says what to do about it.
 type Model interface {
 	Info() Info
+	Reach(ctx context.Context) error
 	Complete(ctx context.Context, req Request, stream func(text string)) (Response, error)
 }
 

@@ -35,7 +35,11 @@ func checkWorkspace(ctx context.Context, w *work) (outcome, error) {
 		}
 		w.log.say("a model answers")
 	}
-	return pass("the repository, the sandbox, the disk and the model are ready"), nil
+	ready := "the repository, the sandbox and the disk are ready"
+	if w.r.cfg.Model != nil {
+		ready = "the repository, the sandbox, the disk and the model are ready"
+	}
+	return pass("%s", ready), nil
 }
 
 func modelTrouble(err error) string {

@@ -18,7 +18,9 @@ func TestHonestTestsPass(t *testing.T) {
 			if res.Isolation.Kind != "bubblewrap" {
 				t.Errorf("isolation %q", res.Isolation.Kind)
 			}
-			if !strings.Contains(string(res.Log), "$ go test -c") || len(res.Reports["tests.json"]) == 0 {
+			// Whichever of the three comes first compiles for all.
+			log := string(res.Log)
+			if !strings.Contains(log, "$ go test -c") && !strings.Contains(log, "compiled already, from the same source") || len(res.Reports["tests.json"]) == 0 {
 				t.Errorf("log or report is missing:\n%s", res.Log)
 			}
 			t.Logf("%s: %d ms", typ, res.Duration.Milliseconds())

@@ -46,6 +46,8 @@ func (s *scripted) Info() llm.Info {
 	return llm.Info{Provider: "test", Name: "scripted", Label: "scripted", Price: s.price}
 }
 
+func (s *scripted) Reach(context.Context) error { return nil }
+
 func (s *scripted) Complete(_ context.Context, req llm.Request, stream func(string)) (llm.Response, error) {
 	s.mu.Lock()
 	s.calls = append(s.calls, req)

@@ -43,6 +43,7 @@ func run(o options, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	tests.tellSlowest(out)
 	verdict := tests.verdict(o, out)
 	if o.profile != "" && tests.failed == 0 {
 		if err := reportCoverage(o, out); err != nil && verdict == nil {

@@ -35,6 +35,12 @@ func TestRun(t *testing.T) {
 		fails   bool
 	}{
 		{"a pass", options{minTests: 1}, append(pass, event{Action: "pass", Package: "p"}), "1 passed, 0 failed", "", false},
+		{
+			"what took long is told", options{}, []event{
+				{Action: "run", Package: "p", Test: "A"},
+				{Action: "pass", Package: "p", Test: "A", Elapsed: 61.5},
+			}, "1 passed, 0 failed", "slow   61.5 s p A", false,
+		},
 		{"nothing ran", options{minTests: 1}, []event{{Action: "pass", Package: "p"}}, "0 passed, 0 failed", "", true},
 		{
 			"a parent is not a test of its own",

@@ -2,16 +2,20 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
 // event is one line of `go test -json` (see `go doc test2json`).
 type event struct {
 	Action, Package, ImportPath, Test, Output string
+	// Elapsed is in seconds, without the time a parallel test waits for its turn.
+	Elapsed float64
 }
 
 // tests counts leaves: a test that only groups subtests is not one itself.
@@ -21,7 +25,17 @@ type tests struct {
 	output                  map[string]*strings.Builder
 	failedBelow             map[string]bool // names of which a subtest, or packages of which a test, failed
 	skips                   []string
+	spent                   []spent
 }
+
+// spent is how long a test took that contains no other.
+type spent struct {
+	name    string
+	seconds float64
+}
+
+// slowest is how many of the tests that took longest are told.
+const slowest = 10
 
 // readTests consumes the whole stream and prints as it goes. A line that is not
 // an event is printed as it is: it comes from the go command itself.
@@ -61,6 +75,9 @@ func (t *tests) take(e event, out io.Writer) {
 		t.takeFail(e, name, out)
 	}
 	if e.Action == "pass" || e.Action == "skip" || e.Action == "fail" {
+		if e.Test != "" && !t.parents[name] && e.Elapsed >= 1 {
+			t.spent = append(t.spent, spent{name, e.Elapsed})
+		}
 		delete(t.output, name)
 	}
 }
@@ -117,6 +134,14 @@ func (t *tests) takeFail(e event, name string, out io.Writer) {
 func isVerdictLine(line string) bool {
 	return strings.HasPrefix(line, "ok  \t") || strings.HasPrefix(line, "FAIL\t") || strings.HasPrefix(line, "?   \t") ||
 		(strings.HasPrefix(line, "\t") && strings.Contains(line, "coverage: "))
+}
+
+// tellSlowest lists the tests that took longest, of those of a second or more.
+func (t *tests) tellSlowest(out io.Writer) {
+	slices.SortStableFunc(t.spent, func(a, b spent) int { return cmp.Compare(b.seconds, a.seconds) })
+	for _, s := range t.spent[:min(slowest, len(t.spent))] {
+		fmt.Fprintf(out, "slow %6.1f s %s\n", s.seconds, s.name)
+	}
 }
 
 func (t *tests) closing() string {

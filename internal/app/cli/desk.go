@@ -5,6 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -89,7 +92,7 @@ const decideHelp = `Type one of:
   reject COMMENT             send it back; say what has to change
   reject G3: COMMENT         send it back to an earlier gate
   design N                   choose design N, then approve
-  open PATH                  read a document
+  open PATH                  read a document, or get the address of a page such as a design
   diff [PATH]                see what changed since the last decision
   promise G7 OWNER: TEXT     attach a condition that is due at a later gate, then approve
   later                      leave it open; the same command asks again`
@@ -104,7 +107,7 @@ func (d *desk) Decide(ctx context.Context, o *flow.Overview, s flow.Stop) (bool,
 		return false, nil
 	}
 	d.view.clear()
-	d.say("\n%s", brief.Markdown())
+	d.say("\n%s", printable(brief.Markdown()))
 	d.say("%s", decideHelp)
 	var a flow.Approval
 	for {
@@ -181,7 +184,25 @@ func (d *desk) open(ctx context.Context, o *flow.Overview, path string) error {
 	if err != nil {
 		return err
 	}
+	if filepath.Ext(path) == ".html" {
+		return d.show(o, path, content)
+	}
 	d.say("%s", printable(string(content)))
+	return nil
+}
+
+// show puts a page where a browser can open it. The page may run no script and
+// load nothing, whatever its author wrote.
+func (d *desk) show(o *flow.Overview, path string, content []byte) error {
+	file := filepath.Join(d.app.Settings.Data, "opened", o.Project.ID, o.Project.Head, filepath.FromSlash(path))
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return fault.Unavailable("open.folder", "The page cannot be saved in %s. Make room in the data folder.", filepath.Dir(file)).Because(err)
+	}
+	const doctype, policy = "<!doctype html>\n", `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">`
+	if err := os.WriteFile(file, append([]byte(doctype+policy+"\n"), content...), 0o600); err != nil {
+		return fault.Unavailable("open.file", "The page cannot be saved as %s. Make room in the data folder.", file).Because(err)
+	}
+	d.say("Open it in a browser: %s", (&url.URL{Scheme: "file", Path: filepath.ToSlash(file)}).String())
 	return nil
 }
 

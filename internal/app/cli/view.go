@@ -54,6 +54,16 @@ type data struct {
 	Severity string          `json:"severity"`
 }
 
+// disarm takes out of the texts, which agents wrote, what could steer a terminal.
+func (d *data) disarm() {
+	for _, text := range []*string{&d.Role, &d.Title, &d.Reason, &d.Comment, &d.Tool, &d.About, &d.Text, &d.Answer, &d.Message, &d.Severity} {
+		*text = printable(*text)
+	}
+	for i, path := range d.Paths {
+		d.Paths[i] = printable(path)
+	}
+}
+
 func (v *view) begin(id string, resumed bool, a *app.App) {
 	if v.json {
 		return
@@ -82,6 +92,7 @@ func (v *view) event(e event.Event, o *flow.Overview) {
 	if err := json.Unmarshal(e.Data, &d); err != nil {
 		return
 	}
+	d.disarm()
 	if text := v.words(e.Type, d); text != "" {
 		v.print("%s", text)
 	}
@@ -204,21 +215,21 @@ func (v *view) end(r result, o app.Outcome, cause error) {
 		fmt.Fprintf(w, ".\nModel: %s. Cost: %s.\n", r.Model, run.USD(r.Cost))
 		fmt.Fprintf(w, "Check its evidence with: layercake verify %s\n", r.Out)
 	case "waiting":
-		fmt.Fprintf(w, "Waiting for a human: %s\n", r.Reason)
+		fmt.Fprintf(w, "Waiting for a human: %s\n", printable(r.Reason))
 		v.open(o)
 		fmt.Fprintln(w, "The same command goes on from here.")
 	default:
-		fmt.Fprintf(w, "Failed: %s\n", r.Reason)
+		fmt.Fprintf(w, "Failed: %s\n", printable(r.Reason))
 	}
 }
 
 // open lists what keeps the change from going on.
 func (v *view) open(o app.Outcome) {
-	if o.Last == nil {
-		return
+	if o.Last == nil || len(o.Last.Ready) > 0 {
+		return // what waits is a decision, and everything else waits for it
 	}
 	for _, u := range o.Last.Unmet() {
-		fmt.Fprintf(v.env.term.Out, "  - %s %s. %s\n", u.Gate, u.Message, u.Next)
+		fmt.Fprintf(v.env.term.Out, "  - %s %s. %s\n", u.Gate, printable(u.Message), u.Next)
 	}
 }
 

@@ -63,6 +63,9 @@ func (m *Model) Info() llm.Info {
 	return llm.Info{Provider: Provider, Name: Name, Label: Label, Price: &llm.Price{}}
 }
 
+// Reach finds the demo model where it is: in this program.
+func (m *Model) Reach(ctx context.Context) error { return ctx.Err() }
+
 // Complete answers req. It fails when ctx ends, when the script rate-limited
 // says so, and when the file of Options.CallsFile cannot be written.
 func (m *Model) Complete(ctx context.Context, req llm.Request, stream func(text string)) (llm.Response, error) {

@@ -3,7 +3,9 @@ package demo_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,6 +19,16 @@ import (
 )
 
 var _ llm.Model = (*demo.Model)(nil)
+
+// TestMain draws fewer ideas at random than rapid would, except in a soak run.
+func TestMain(m *testing.M) {
+	if os.Getenv("LAYERCAKE_SOAK") != "1" {
+		if err := flag.Set("rapid.checks", "25"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
 
 func TestInfoIsHonest(t *testing.T) {
 	t.Parallel()

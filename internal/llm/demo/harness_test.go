@@ -380,15 +380,6 @@ func goTool(t testing.TB, dir string, args ...string) (output string, ok bool) {
 	return out.String(), err == nil
 }
 
-// goChecks lets run_checks compile the workspace as it is.
-func (b *bench) goChecks([]string) string {
-	out, ok := goTool(b.t, b.onDisk(), "build", "./...")
-	if !ok {
-		return "Preliminary results.\n\nbuild_output: fail. go build ./...\n" + out
-	}
-	return "Preliminary results.\n\nbuild_output: pass. It builds."
-}
-
 func newModel(t testing.TB, options demo.Options) *demo.Model {
 	t.Helper()
 	m, err := demo.New(options)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -69,27 +68,6 @@ func TestEveryScriptIsDescribed(t *testing.T) {
 	_, err := demo.New(demo.Options{Script: "nonsense"})
 	if err == nil || !strings.Contains(err.Error(), "build-broken") {
 		t.Errorf("an unknown script gives %v, want the list of scripts", err)
-	}
-}
-
-func TestScriptBuildBroken(t *testing.T) {
-	t.Parallel()
-	idea := ideas[0] + "\n" + fmt.Sprintf(demo.Marker, "build-broken")
-	m := newModel(t, demo.Options{})
-	b := planned(t, m, idea)
-	b.checks = b.goChecks
-	b.run(m, brief{role: "backend-developer", gate: "G5", idea: idea})
-	b.run(m, brief{role: "frontend-developer", gate: "G5", idea: idea})
-	log, ok := compiles(t, b)
-	if ok {
-		t.Fatal("the first version compiles")
-	}
-	b.run(m, brief{role: "backend-developer", gate: "G5", idea: idea, kind: "repair", task: "Repair build_output", feedback: "build_output: fail\n" + log})
-	if log, ok := compiles(t, b); !ok {
-		t.Fatalf("the repaired version does not compile:\n%s", log)
-	}
-	if len(b.blockers) > 0 {
-		t.Errorf("blockers: %q", b.blockers)
 	}
 }
 
@@ -212,35 +190,6 @@ func firstDifference(a, b string) int {
 		}
 	}
 	return -1
-}
-
-func TestScriptMergedRed(t *testing.T) {
-	t.Parallel()
-	m := newModel(t, demo.Options{Script: "merged-red"})
-	base := planned(t, m, ideas[0])
-	server, pages := base.copyOf(), base.copyOf()
-	server.run(m, brief{role: "backend-developer", gate: "G5", idea: ideas[0]})
-	pages.run(m, brief{role: "frontend-developer", gate: "G5", idea: ideas[0]})
-	for name, branch := range map[string]*bench{"backend": server, "frontend": pages} {
-		if log, ok := compiles(t, branch); !ok {
-			t.Fatalf("the branch of the %s does not compile by itself:\n%s", name, log)
-		}
-	}
-	merged := server.copyOf()
-	merged.checks = merged.goChecks
-	for name, text := range pages.files {
-		if _, both := server.files[name]; !both || base.files[name] != text {
-			merged.files[name] = text
-		}
-	}
-	log, ok := compiles(t, merged)
-	if ok {
-		t.Fatal("both branches together compile")
-	}
-	merged.run(m, brief{role: "backend-developer", gate: "G5", idea: ideas[0], kind: "repair", task: "Repair build_output", feedback: log})
-	if log, ok := compiles(t, merged); !ok {
-		t.Fatalf("the repair did not help:\n%s", log)
-	}
 }
 
 func TestScriptForge(t *testing.T) {

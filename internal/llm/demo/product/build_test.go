@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,15 @@ import (
 	"testing"
 	"time"
 )
+
+func TestMain(m *testing.M) {
+	if !soak() {
+		if err := flag.Set("rapid.checks", "25"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
 
 // soak reports whether a long run was asked for.
 func soak() bool { return os.Getenv("LAYERCAKE_SOAK") == "1" }
