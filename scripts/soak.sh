@@ -13,8 +13,8 @@ part() {
 	"$@" || failed+=("$*")
 }
 
-part go test -count 1 -v -timeout 2h -run 'TestIdeas' ./internal/app
-part go test -count 3 -timeout 2h -run 'TestKilledRunGoesOn' ./internal/app
+part go test -count 1 -v -timeout 2h ./internal/app
+part go test -count 2 -timeout 2h -run 'TestKilledRunGoesOn' ./internal/app
 part go test -tags soak -count 1 -timeout 2h ./internal/llm/demo/...
 while IFS=: read -r file _ line; do
 	target=${line#func } target=${target%%(*}

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +29,7 @@ var ideas = []struct{ name, idea, entity string }{
 func TestIdeasBecomeVerifiedRepositories(t *testing.T) {
 	t.Parallel()
 	list := ideas[:1]
-	if os.Getenv("LAYERCAKE_SOAK") == "1" {
+	if soak() {
 		list = ideas
 	}
 	for _, c := range list {
@@ -91,6 +90,7 @@ func lastLine(s string) string {
 // A second change runs through gates of its own, and keeps what was there.
 func TestSecondChange(t *testing.T) {
 	t.Parallel()
+	wholeRun(t)
 	p := newPlace(t)
 	p.idea("bookmarks").want(t, 0, "completed")
 	first := read(t, p.out, "specs/data-model.yaml")
@@ -132,6 +132,7 @@ func TestSecondChange(t *testing.T) {
 // In the mode that goes to production, the last word is a person's.
 func TestProductionWaitsForAPerson(t *testing.T) {
 	t.Parallel()
+	wholeRun(t)
 	p := newPlace(t)
 	a := p.idea("bookmarks", "--mode", "required", "--blueprint", "express")
 	a.want(t, 3, "waiting")

@@ -29,6 +29,18 @@ func needTools(t *testing.T) {
 	}
 }
 
+// soak reports whether a long run was asked for.
+func soak() bool { return os.Getenv("LAYERCAKE_SOAK") == "1" }
+
+// wholeRun marks a test that carries a project a long way. There are too many for
+// `make check` to take five minutes; one idea, the crash and the forger stay.
+func wholeRun(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CI") != "true" && !soak() {
+		t.Skip("a further whole run, which CI and `make soak` make")
+	}
+}
+
 var built struct {
 	sync.Once
 	dir, path string

@@ -40,7 +40,7 @@ func TestScripts(t *testing.T) {
 				t.Errorf("%d questions were answered", a.count("question.answered"))
 			}
 		}},
-		{"malformed", "G2", 0, "completed", func(t *testing.T, a answer) {
+		{"malformed", "G5", 0, "completed", func(t *testing.T, a answer) {
 			if !strings.Contains(a.stdout, `"error":true`) {
 				t.Error("no malformed call came back as an error")
 			}
@@ -64,6 +64,9 @@ func TestScripts(t *testing.T) {
 	} {
 		t.Run(c.script, func(t *testing.T) {
 			t.Parallel()
+			if c.until > "G3" && c.script != "loop" {
+				wholeRun(t)
+			}
 			p := newPlace(t, "LAYERCAKE_DEMO_SCRIPT="+c.script)
 			a := p.idea("bookmarks", "--until", c.until)
 			a.want(t, c.code, c.status)
