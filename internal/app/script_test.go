@@ -35,7 +35,7 @@ func TestScripts(t *testing.T) {
 				t.Errorf("reason %q after %d model turns", a.result.Reason, a.count("step.model"))
 			}
 		}},
-		{"ask", "G3", 0, "completed", func(t *testing.T, a answer) {
+		{"ask", "G5", 0, "completed", func(t *testing.T, a answer) {
 			if a.count("question.answered") < 6 {
 				t.Errorf("%d questions were answered", a.count("question.answered"))
 			}

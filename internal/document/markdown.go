@@ -1,6 +1,7 @@
 package document
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -105,6 +106,15 @@ func placeholder(prose string) string {
 		}
 	}
 	return ""
+}
+
+var markdownSigns = strings.NewReplacer("{", `\{`, "<", `\<`, "`", "\\`", "[", `\[`, "\\", `\\`)
+
+// Literal writes words of a person as Markdown that shows them as they are, and
+// in which no check finds a placeholder or a tag. A line stays a line.
+func Literal(words string) string {
+	entity := func(word string) string { return fmt.Sprintf("&#%d;%s", word[0], word[1:]) }
+	return toBeWritten.ReplaceAllStringFunc(lorem.ReplaceAllStringFunc(markdownSigns.Replace(words), entity), entity)
 }
 
 // questions is how many an intake interview has.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/layercake-app/layercake/internal/blueprint"
 	"github.com/layercake-app/layercake/internal/db"
+	"github.com/layercake-app/layercake/internal/document"
 	"github.com/layercake-app/layercake/internal/event"
 	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/gate"
@@ -160,10 +161,10 @@ func (f *Flow) begin(ctx context.Context, by gate.Decider, projectID, from, to s
 
 func projectPage(p project.Project) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\n", strings.ReplaceAll(p.Name, "\n", " "))
+	fmt.Fprintf(&b, "# %s\n\n", document.Literal(strings.ReplaceAll(p.Name, "\n", " ")))
 	fmt.Fprintf(&b, "This repository was begun by LayerCake. What it is for, in the words of the person who asked for it:\n\n")
 	for _, line := range strings.Split(strings.TrimSpace(p.Idea), "\n") {
-		fmt.Fprintf(&b, "> %s\n", line)
+		fmt.Fprintf(&b, "> %s\n", document.Literal(line))
 	}
 	fmt.Fprintf(&b, "\n## Settings\n\n- Type: %s\n- Deployment mode: %s\n- Quality tier: %s\n- Blueprint: %s\n", p.Type, p.Mode, p.Tier, p.Blueprint)
 	b.WriteString("\n## Where to look\n\nEach gate leaves its documents under `docs/`, the machine's evidence lies under `.layercake/evidence/`,\nand a tag `gate/G…` marks the commit on which each gate was decided.\n")

@@ -201,13 +201,21 @@ func unmetWork(_ *State, v *View, add adder) {
 	}
 }
 
+// writer names who owes a deliverable; without a role it is a person.
+func writer(d Deliverable) string {
+	if d.Role == "" {
+		return "A person"
+	}
+	return "The " + d.Role
+}
+
 func unmetDeliverables(v *View, add adder) {
 	for _, d := range v.Deliverables {
 		switch d.State {
 		case "missing":
-			add("deliverable.missing", d.Name, "The "+d.Role+" has to write it, or reject the gate with a comment.", "%s (%s) is missing", d.Name, d.Path)
+			add("deliverable.missing", d.Name, writer(d)+" has to write it, or reject the gate with a comment.", "%s (%s) is missing", d.Name, d.Path)
 		case "invalid":
-			add("deliverable.invalid", d.Name, "The "+d.Role+" has to mend it, or reject the gate with a comment.", "%s is not complete: %s", d.Name, problems(d.Problems))
+			add("deliverable.invalid", d.Name, writer(d)+" has to mend it, or reject the gate with a comment.", "%s is not complete: %s", d.Name, problems(d.Problems))
 		}
 	}
 }

@@ -14,6 +14,7 @@ type concept struct {
 	score     int
 	strong    bool // named by a verb, a domain or a list, not just mentioned
 	domain    bool // only implied by a word for the whole activity
+	doubtful  bool // its word may be another: somebody walks
 	ident     string
 }
 
@@ -168,6 +169,9 @@ func (r *reading) verb(i, width int) bool {
 
 var relative = set("that which who")
 
+// often is how many mentions in a long text are more than in passing.
+const often = 3
+
 // choose orders concepts and leaves out what was only mentioned in passing.
 func (r *reading) choose(all []concept) []concept {
 	if len(all) == 0 {
@@ -182,7 +186,7 @@ func (r *reading) choose(all []concept) []concept {
 	long := len(r.words) > longIdea
 	kept := all[:1]
 	for _, c := range all[1:] {
-		if c.score > 0 && (!long || c.strong && c.score >= 5) && len(kept) < maxEntities {
+		if c.score > 0 && (!long || (c.strong || len(c.ats) >= often && !c.doubtful) && c.score >= 5) && len(kept) < maxEntities {
 			kept = append(kept, c)
 		}
 	}
@@ -233,7 +237,7 @@ func (r *reading) thingAt(i int) (c concept, width int, weak bool) {
 			continue // a foreign word that an English text happens to contain
 		}
 		weak = best.name.weak && (!best.plural || best.name.one == best.name.many) && r.contentWords() > 3
-		return concept{key: best.key, one: best.name.one, many: best.name.many, at: i}, n, weak
+		return concept{key: best.key, one: best.name.one, many: best.name.many, at: i, doubtful: best.name.weak}, n, weak
 	}
 	if r.lang == "de" {
 		if c, ok := germanThing(r.words[i]); ok {

@@ -137,6 +137,10 @@ func TestReadLongText(t *testing.T) {
 	if n := len(strings.Fields(text)); n < 4500 {
 		t.Fatalf("only %d words", n)
 	}
+	lending := Read(strings.Repeat("I lend books to friends and want to know who has which book and since when. ", 320))
+	if names, _, _ := show(lending); !slices.Equal(names, []string{"Loan", "Book"}) {
+		t.Errorf("what is said often is lost: %v", names)
+	}
 	m := Read(text)
 	if names, _, _ := show(m); !slices.Equal(names, []string{"Plant"}) {
 		t.Errorf("entities %v", names)
