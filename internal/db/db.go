@@ -116,7 +116,7 @@ func (d *DB) run(ctx context.Context, readOnly bool, fn func(ctx context.Context
 	}
 	tx, err := d.begin(ctx, readOnly)
 	if err != nil {
-		return classify(err)
+		return Classify(err)
 	}
 	defer func() {
 		if !tx.ended.Load() {
@@ -127,7 +127,7 @@ func (d *DB) run(ctx context.Context, readOnly bool, fn func(ctx context.Context
 		return err
 	}
 	if err := tx.commit(ctx); err != nil {
-		return classify(err)
+		return Classify(err)
 	}
 	for _, after := range tx.after {
 		after()

@@ -71,8 +71,8 @@ func isBusy(err error) bool {
 	return liteCode(err)&0xff == sqlitelib.SQLITE_BUSY // the low byte is the primary code
 }
 
-// classify gives errors that a person can mend their fault; others stay as they are.
-func classify(err error) error {
+// Classify gives errors that a person can mend their fault; others stay as they are.
+func Classify(err error) error {
 	if err == nil {
 		return nil
 	}

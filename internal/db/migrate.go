@@ -37,7 +37,7 @@ func (d *DB) MigrateUp(ctx context.Context) error {
 		return err
 	}
 	if _, err := p.Up(ctx); err != nil {
-		return classify(fmt.Errorf("migrate database: %w", err))
+		return Classify(fmt.Errorf("migrate database: %w", err))
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func (d *DB) MigrateDown(ctx context.Context) error {
 	if _, err := p.Down(ctx); errors.Is(err, goose.ErrNoNextVersion) {
 		return fault.Conflict("db.empty", "The database has no migration left to take back.")
 	} else if err != nil {
-		return classify(fmt.Errorf("migrate database down: %w", err))
+		return Classify(fmt.Errorf("migrate database down: %w", err))
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func (d *DB) Status(ctx context.Context) ([]Migration, error) {
 	}
 	found, err := p.Status(ctx)
 	if err != nil {
-		return nil, classify(fmt.Errorf("read migrations: %w", err))
+		return nil, Classify(fmt.Errorf("read migrations: %w", err))
 	}
 	list := make([]Migration, 0, len(found))
 	for _, m := range found {
@@ -86,7 +86,7 @@ func (d *DB) Status(ctx context.Context) ([]Migration, error) {
 func refuseNewer(ctx context.Context, p *goose.Provider) error {
 	current, target, err := p.GetVersions(ctx)
 	if err != nil {
-		return classify(fmt.Errorf("read schema version: %w", err))
+		return Classify(fmt.Errorf("read schema version: %w", err))
 	}
 	if current > target {
 		return fault.Conflict("db.newer",
@@ -124,7 +124,7 @@ func (d *DB) migrationLock(ctx context.Context) (lock.SessionLocker, error) {
 	var schema string
 	err := d.pool.QueryRow(ctx, "SELECT COALESCE(current_schema(), '')").Scan(&schema)
 	if err != nil {
-		return nil, classify(fmt.Errorf("read current schema: %w", err))
+		return nil, Classify(fmt.Errorf("read current schema: %w", err))
 	}
 	id := int64(crc32.ChecksumIEEE([]byte("layercake migrations " + schema)))
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(id), lock.WithLockTimeout(1, 300))

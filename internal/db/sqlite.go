@@ -67,7 +67,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	reader.SetMaxIdleConns(readers)
 	d := &DB{writer: writer, reader: reader}
 	if err := writer.PingContext(ctx); err != nil {
-		return nil, errors.Join(classify(fmt.Errorf("open database %s: %w", abs, err)), d.Close())
+		return nil, errors.Join(Classify(fmt.Errorf("open database %s: %w", abs, err)), d.Close())
 	}
 	if err := d.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("read database %s: %w", abs, err), d.Close())
@@ -119,7 +119,7 @@ func brand(ctx context.Context, abs string) (err error) {
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
-		return classify(fmt.Errorf("mark database %s: %w", abs, err))
+		return Classify(fmt.Errorf("mark database %s: %w", abs, err))
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 		return fault.Conflict("db.backup", "The file %s exists already. Name a new one for the backup.", path)
 	}
 	if _, err := d.writer.ExecContext(ctx, "VACUUM INTO ?1", path); err != nil {
-		return classify(fmt.Errorf("back up database to %s: %w", path, err))
+		return Classify(fmt.Errorf("back up database to %s: %w", path, err))
 	}
 	return nil
 }

@@ -113,7 +113,7 @@ func (t *Tx) ready(query string, args []any) ([]any, error) {
 }
 
 func (t *Tx) fail(verb, query string, err error) error {
-	err = classify(fmt.Errorf("%s (%s): %w", verb, short(query), err))
+	err = Classify(fmt.Errorf("%s (%s): %w", verb, short(query), err))
 	if isStatementError(err) {
 		t.failed = err
 	}

@@ -44,7 +44,7 @@ func migrate[T any](ctx context.Context, q *Queue, driver riverdriver.Driver[T])
 		return fmt.Errorf("prepare job migrations: %w", err)
 	}
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return fmt.Errorf("migrate jobs: %w", err)
+		return db.Classify(fmt.Errorf("migrate jobs: %w", err))
 	}
 	return nil
 }

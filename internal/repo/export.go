@@ -47,7 +47,7 @@ func (r *Repo) ExportFolder(ctx context.Context, dest string) error {
 		return fmt.Errorf("export: %w", err)
 	}
 	if err := r.exportInto(ctx, temp); err != nil {
-		return errors.Join(err, removeTree(temp))
+		return errors.Join(full(err), removeTree(temp))
 	}
 	if exists {
 		err = moveUp(temp, dest)
@@ -89,7 +89,8 @@ func gitLast(name string) string {
 }
 
 // exportInto fills the empty folder dir. Objects go there as one pack, not by
-// clone or fetch, which would need the file protocol.
+// clone or fetch, which would need the file protocol. The folder may be on
+// another disk than the repository.
 func (r *Repo) exportInto(ctx context.Context, dir string) error {
 	head, err := r.mainCommit(ctx)
 	if err != nil {
@@ -103,16 +104,22 @@ func (r *Repo) exportInto(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	git, gitDir := r.store.git, filepath.Join(dir, ".git")
+	git, gitDir, packed := r.store.git, filepath.Join(dir, ".git"), filepath.Join(dir, ".git", "export.pack")
 	if err := os.Mkdir(gitDir, 0o755); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
+	pack, err := os.OpenFile(packed, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	defer pack.Close() //nolint:errcheck // it is gone by then
 	steps := []struct {
 		gitDir string
 		call   call
 	}{
 		{gitDir, call{dir: dir, args: []string{"init", "--quiet", "--template=", "--initial-branch=main"}}},
-		{r.gitDir, call{args: []string{"pack-objects", "--quiet", "--revs", filepath.Join(gitDir, "objects", "pack", "pack")}, stdin: strings.NewReader(wanted)}},
+		{r.gitDir, call{args: []string{"pack-objects", "--quiet", "--revs", "--stdout"}, stdin: strings.NewReader(wanted), file: pack}},
+		{gitDir, call{args: []string{"index-pack", "--stdin"}, stdin: io.NewSectionReader(pack, 0, 1<<62)}},
 		{gitDir, call{args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(create)}},
 		{gitDir, call{dir: dir, args: []string{"read-tree", head}}},
 	}
@@ -120,6 +127,9 @@ func (r *Repo) exportInto(ctx context.Context, dir string) error {
 		if _, err := git.run(ctx, s.gitDir, s.call); err != nil {
 			return fmt.Errorf("export: %w", err)
 		}
+	}
+	if err := os.Remove(packed); err != nil {
+		return fmt.Errorf("export: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -61,7 +63,8 @@ type call struct {
 	args  []string
 	dir   string // worktree, for the commands that need one
 	stdin io.Reader
-	limit int // bytes of output; 0 means defaultLimit
+	file  *os.File // takes the output, however long, instead of the caller
+	limit int      // bytes of output; 0 means defaultLimit
 	cut   bool
 }
 
@@ -159,6 +162,9 @@ func (g *git) run(ctx context.Context, gitDir string, c call) ([]byte, error) {
 	}
 	stdout, stderr := &capped{limit: limit}, &capped{limit: 8 << 10, drop: true}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if c.file != nil {
+		cmd.Stdout = c.file
+	}
 	err := cmd.Run()
 	switch {
 	case ctx.Err() != nil:
@@ -168,9 +174,21 @@ func (g *git) run(ctx context.Context, gitDir string, c call) ([]byte, error) {
 	case stdout.full:
 		return nil, fault.TooLarge("repo.output", "git %s gave more than %d MB. Ask for a smaller part.", c.args[0], limit>>20)
 	case err != nil:
-		return stdout.buf.Bytes(), &gitError{command: c.args[0], code: cmd.ProcessState.ExitCode(), stderr: stderr.String(), err: err}
+		return stdout.buf.Bytes(), full(&gitError{command: c.args[0], code: cmd.ProcessState.ExitCode(), stderr: stderr.String(), err: err})
 	}
 	return stdout.buf.Bytes(), nil
+}
+
+// fullDisk is what git says of one.
+var fullDisk = regexp.MustCompile(`No space left on device|Out of diskspace|Disk quota exceeded`)
+
+// full makes an error about a full disk one that a person can act on.
+func full(err error) error {
+	var failed *gitError
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.As(err, &failed) && fullDisk.MatchString(failed.stderr) {
+		return fault.Unavailable("repo.full", "The disk is full. What was decided and done is kept. Free some space, then try again.").Because(err)
+	}
+	return err
 }
 
 // capped is a buffer that takes limit bytes and then fails, or drops the rest.
