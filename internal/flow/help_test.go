@@ -174,6 +174,7 @@ func (w *world) settle(s *rows, u gate.UnmetCondition) bool {
 		w.must(w.flow.Confirm(w.ctx, ada, w.project, u.Gate, "I tried it and it works."))
 	case "design.missing":
 		w.must(w.flow.Reject(w.ctx, ada, w.project, u.Gate, "", "Save the alternatives."))
+		w.decisions++
 	case "deliverable.missing", "deliverable.invalid":
 		var e edit
 		for _, d := range s.spec(u.Gate).Deliverables {
