@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/layercake-app/layercake/internal/blob"
@@ -44,8 +45,8 @@ type App struct {
 	Flow     *flow.Flow
 	Log      *slog.Logger
 
-	// GivenUp receives the first job that failed for good: something that no
-	// further attempt will mend, such as a full disk.
+	// GivenUp receives the first failure that no further attempt will mend, such as
+	// a job that failed for the last time or a full disk.
 	GivenUp chan error
 
 	lock  *os.File
@@ -123,9 +124,12 @@ func backoff(failed int) time.Duration {
 	return min(time.Duration(1<<min(failed, 10))*100*time.Millisecond, time.Minute)
 }
 
-func (a *App) giveUp(kind string, err error) {
+func (a *App) giveUp(what string, err error) {
+	if fault.KindOf(err) == fault.KindInternal && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
+		err = fault.Full("data.full", "The disk is full. What was decided and done is kept. Free some space, then try again.").Because(err)
+	}
 	select {
-	case a.GivenUp <- fmt.Errorf("job %s: %w", kind, err):
+	case a.GivenUp <- fmt.Errorf("carry out %s: %w", what, err):
 	default:
 	}
 }
@@ -175,8 +179,12 @@ func (a *App) tick(ctx context.Context) {
 			}
 			return a.Flow.Tick(ctx, tx)
 		})
-		if err != nil && ctx.Err() == nil {
-			a.Log.WarnContext(ctx, "tick failed", "error", err)
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		a.Log.WarnContext(ctx, "tick failed", "error", err)
+		if fault.KindOf(err) == fault.KindFull {
+			a.giveUp("tick", err)
 		}
 	}
 }

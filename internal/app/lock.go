@@ -29,7 +29,7 @@ func lockFolder(dir string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("write lock: %w", err), f.Close())
 	}
 	if _, err := f.WriteAt([]byte(fmt.Sprintf("%d\n", os.Getpid())), 0); err != nil {
-		return nil, errors.Join(fault.Unavailable("data.full", "The data folder %s cannot be written. Free some space, or name another folder with --data.", dir).Because(err), f.Close())
+		return nil, errors.Join(fault.Full("data.full", "The data folder %s cannot be written. Free some space, or name another folder with --data.", dir).Because(err), f.Close())
 	}
 	return f, nil
 }

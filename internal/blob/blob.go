@@ -55,7 +55,7 @@ func OpenDir(root string) (*Dir, error) {
 }
 
 // Put stores data and returns its key, the SHA-256 in lower-case hexadecimal.
-// fault.Unavailable "blob.full" when the disk is full.
+// fault.Full "blob.full" when the disk is full.
 func (d *Dir) Put(ctx context.Context, data []byte) (key string, err error) {
 	sum := sha256.Sum256(data)
 	key = hex.EncodeToString(sum[:])
@@ -230,7 +230,7 @@ func (r contextReader) Read(p []byte) (int, error) {
 func storing(err error) error {
 	err = fmt.Errorf("store blob: %w", err)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fault.Unavailable("blob.full",
+		return fault.Full("blob.full",
 			"The disk that holds the files is full. Nothing was saved. Free some space, then try again.").Because(err)
 	}
 	return err

@@ -209,7 +209,7 @@ func TestAFullDiskLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = d.Put(t.Context(), bytes.Repeat([]byte("x"), 1<<20))
-	if fault.CodeOf(err) != "blob.full" || fault.KindOf(err) != fault.KindUnavailable {
+	if fault.CodeOf(err) != "blob.full" || fault.KindOf(err) != fault.KindFull {
 		t.Errorf("full disk: %v, want unavailable blob.full", err)
 	}
 	if got := files(t, root); len(got) != 1 {

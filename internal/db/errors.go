@@ -80,7 +80,7 @@ func Classify(err error) error {
 		return err
 	}
 	if isFull(err) {
-		return fault.Unavailable("db.full",
+		return fault.Full("db.full",
 			"The disk that holds the database is full. Nothing was saved. Free some space, then try again.").Because(err)
 	}
 	if isBusy(err) {

@@ -235,8 +235,8 @@ func TestAFullDatabaseSavesNothing(t *testing.T) {
 				return insert(ctx, tx, cake{ID: "big", Layers: 1, Photo: make([]byte, 2<<20)})
 			}
 			err := d.Write(t.Context(), big)
-			if fault.CodeOf(err) != "db.full" || fault.KindOf(err) != fault.KindUnavailable {
-				t.Errorf("%v, want unavailable db.full", err)
+			if fault.CodeOf(err) != "db.full" || fault.KindOf(err) != fault.KindFull {
+				t.Errorf("%v, want full db.full", err)
 			}
 			if n := count(t, d); n != 0 {
 				t.Errorf("%d rows were saved, want none", n)

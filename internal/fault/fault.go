@@ -15,7 +15,7 @@ import (
 // an exit code in one place.
 type Kind string
 
-// The eight kinds a client can act on, and Internal for all else.
+// The nine kinds a client can act on, and Internal for all else.
 const (
 	KindInvalid         Kind = "invalid"
 	KindUnauthenticated Kind = "unauthenticated"
@@ -25,6 +25,7 @@ const (
 	KindTooLarge        Kind = "too_large"
 	KindRateLimited     Kind = "rate_limited"
 	KindUnavailable     Kind = "unavailable"
+	KindFull            Kind = "full"
 	KindInternal        Kind = "internal"
 )
 
@@ -114,6 +115,12 @@ func Unavailable(code, format string, args ...any) *Error {
 	return newError(KindUnavailable, code, format, args)
 }
 
+// Full reports that no more can be stored: nothing mends it but somebody who
+// makes room, so it is not tried again by itself.
+func Full(code, format string, args ...any) *Error {
+	return newError(KindFull, code, format, args)
+}
+
 // As returns the outermost fault in err's chain.
 func As(err error) (*Error, bool) {
 	var e *Error
@@ -127,6 +134,19 @@ func KindOf(err error) Kind {
 		return e.Kind
 	}
 	return KindInternal
+}
+
+// Ours reports whether err is about LayerCake or the machine it runs on, and not
+// about what was asked: whoever asked can do nothing about it.
+func Ours(err error) bool {
+	if err == nil {
+		return false
+	}
+	switch KindOf(err) {
+	case KindInternal, KindUnavailable, KindFull:
+		return true
+	}
+	return false
 }
 
 // CodeOf returns the machine code of err, "internal" when it has none.

@@ -299,7 +299,7 @@ func (w *world) judge(before *rows, codes, objections []string, decisions []gate
 	w.Helper()
 	if err != nil {
 		kind := fault.KindOf(err)
-		if kind == fault.KindInternal || kind == fault.KindUnavailable {
+		if fault.Ours(err) {
 			w.die("approve %v: %v", codes, err)
 		}
 		if len(objections) == 0 && kind != fault.KindInvalid && kind != fault.KindTooLarge {

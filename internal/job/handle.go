@@ -8,6 +8,8 @@ import (
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+
+	"github.com/layercake-app/layercake/internal/fault"
 )
 
 // HandleOption changes how jobs of one kind are run.
@@ -54,7 +56,9 @@ func (p retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
 }
 
 // failureLog tells the log of failed attempts, which River itself reports only
-// at a level nobody reads, and Options.GivenUp of the last.
+// at a level nobody reads, and Options.GivenUp of those that no further attempt
+// will mend: the last one, and one for which the disk was full, when not even the
+// failure may be written down.
 type failureLog struct {
 	log     *slog.Logger
 	givenUp func(kind string, err error)
@@ -64,11 +68,11 @@ type failureLog struct {
 func (f failureLog) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
 	if job.Attempt >= job.MaxAttempts {
 		f.log.ErrorContext(ctx, "job given up", attributes(job, slog.Any("error", err))...)
-		if f.givenUp != nil {
-			f.givenUp(job.Kind, err)
-		}
 	} else {
 		f.log.WarnContext(ctx, "job failed, will be tried again", attributes(job, slog.Any("error", err))...)
+	}
+	if f.givenUp != nil && (job.Attempt >= job.MaxAttempts || fault.KindOf(err) == fault.KindFull) {
+		f.givenUp(job.Kind, err)
 	}
 	return nil
 }
@@ -89,12 +93,20 @@ func attributes(job *rivertype.JobRow, more ...any) []any {
 	}, more...)
 }
 
-// warnings lets records of at least level warn through to the handler below.
+// warnings lets River's own warnings and errors through to the handler below as
+// information: they speak of its parts, and what of it concerns a job is told by
+// failureLog.
 type warnings struct{ slog.Handler }
 
 // Enabled implements slog.Handler.
 func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
+	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, slog.LevelInfo)
+}
+
+// Handle implements slog.Handler.
+func (w warnings) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = slog.LevelInfo
+	return w.Handler.Handle(ctx, r) //nolint:wrapcheck // a handler hands on what the next one says
 }
 
 // WithAttrs implements slog.Handler.

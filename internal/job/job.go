@@ -42,7 +42,8 @@ type Options struct {
 	// Backoff is the pause after the given number of failed attempts; default
 	// 1, 4, 16, 64 seconds and so on, at most 5 minutes.
 	Backoff func(failed int) time.Duration
-	// GivenUp is called when a job has failed for the last time; nil means nobody.
+	// GivenUp is called when a job has failed for the last time, or because the
+	// disk is full; nil means nobody.
 	GivenUp func(kind string, err error)
 	// Logger receives failed jobs and River's own warnings; default slog.Default().
 	Logger *slog.Logger

@@ -15,6 +15,7 @@ import (
 
 	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/db/dbtest"
+	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/job"
 )
 
@@ -232,6 +233,28 @@ func TestFailedJobsAreTriedAgainABoundedNumberOfTimes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whoever carries a run learns at once that the disk is full: when it is, the
+// failure may not be written down, and no later attempt would tell.
+func TestAFullDiskIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		told := make(chan error, 1)
+		q := newQueue(t, d, job.Options{
+			Poll: 5 * time.Millisecond, Backoff: func(int) time.Duration { return time.Hour },
+			GivenUp: func(_ string, err error) { told <- err },
+		})
+		job.Handle(q, func(context.Context, ping) error { return fault.Full("test.full", "The disk is full.") })
+		start(t, q)
+		insert(t, d, q, ping{})
+		if err := await(t, told, "giving up"); fault.CodeOf(err) != "test.full" {
+			t.Errorf("told %v", err)
+		}
+		if row := awaitState(t, d, "retryable"); row.Attempt != 1 {
+			t.Errorf("attempt %d, want 1", row.Attempt)
+		}
+	})
 }
 
 func TestAJobThatRecoversIsDone(t *testing.T) {

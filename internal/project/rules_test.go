@@ -101,20 +101,20 @@ func TestAProjectNamesEveryFieldThatIsWrong(t *testing.T) {
 func TestTheIdeaSaysWhetherPeopleLookAtPages(t *testing.T) {
 	t.Parallel()
 	for idea, want := range map[string]bool{
-		"An app to track my house plants":                    true,
-		"A web page for my bakery":                           true,
-		"":                                                   true,
-		"A tool with a graphical interface":                  true,
-		"A command line tool that counts words":              false,
-		"a Command-Line Tool":                                false,
-		"A CLI tool for logs":                                false,
-		"a CLI for logs":                                     false,
-		"A library for dates":                                false,
-		"A REST API without pages":                           false,
-		"API only, please":                                   false,
-		"A service with no UI":                               false,
-		"A service without a user interface":                 false,
-		"A headless daemon":                                  false,
+		"An app to track my house plants":       true,
+		"A web page for my bakery":              true,
+		"":                                      true,
+		"A tool with a graphical interface":     true,
+		"A command line tool that counts words": false,
+		"a Command-Line Tool":                   false,
+		"A CLI tool for logs":                   false,
+		"a CLI for logs":                        false,
+		"A library for dates":                   false,
+		"A REST API without pages":              false,
+		"API only, please":                      false,
+		"A service with no UI":                  false,
+		"A service without a user interface":    false,
+		"A headless daemon":                     false,
 		"An app for my local library's readers, with pages?": false, // the word library is taken at its first meaning
 	} {
 		if got := project.WantsUI(idea); got != want {

@@ -323,8 +323,9 @@ func copyTree(ctx context.Context, from, to string) error {
 		}
 		return nil
 	})
-	if waited := group.Wait(); err == nil {
-		err = waited
+	// The copy that failed says why; the walk then only knows that it was stopped.
+	if failed := group.Wait(); failed != nil {
+		return failed
 	}
 	return err
 }

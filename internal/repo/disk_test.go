@@ -38,7 +38,7 @@ func TestExportToAnotherDisk(t *testing.T) {
 	r, commit := exportable(t)
 	root, grow := smallDisk(t, "16k")
 	dest := filepath.Join(root, "out")
-	refused(t, r.ExportFolder(t.Context(), dest), fault.KindUnavailable, "repo.full", "Free some space")
+	refused(t, r.ExportFolder(t.Context(), dest), fault.KindFull, "repo.full", "Free some space")
 	left, err := os.ReadDir(root)
 	if err != nil || len(left) > 0 {
 		t.Errorf("left on the full disk: %v, %v", left, err)

@@ -186,7 +186,7 @@ var fullDisk = regexp.MustCompile(`No space left on device|Out of diskspace|Disk
 func full(err error) error {
 	var failed *gitError
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.As(err, &failed) && fullDisk.MatchString(failed.stderr) {
-		return fault.Unavailable("repo.full", "The disk is full. What was decided and done is kept. Free some space, then try again.").Because(err)
+		return fault.Full("repo.full", "The disk is full. What was decided and done is kept. Free some space, then try again.").Because(err)
 	}
 	return err
 }

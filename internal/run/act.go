@@ -125,7 +125,7 @@ func (t *turn) commit(ctx context.Context, c llm.Call, out *agent.Outcome) (stri
 	if err == nil {
 		return commit, nil
 	}
-	if kind := fault.KindOf(err); kind == fault.KindInternal || kind == fault.KindUnavailable {
+	if fault.Ours(err) {
 		return "", fmt.Errorf("commit step of %s: %w", t.run.ID, err)
 	}
 	if err := t.tree.Reset(ctx, t.run.Commit); err != nil {
@@ -304,7 +304,7 @@ func (t *turn) deliver(ctx context.Context, s Step, summary string) (bool, error
 			Trailers: [][2]string{{"Run", t.run.ID}, {"Gate", t.run.Gate}, {"Change", fmt.Sprint(t.change.Number)}},
 			Allow:    Writable(t.run.Role, t.run.Gate),
 		})
-		if kind := fault.KindOf(err); err != nil && kind != fault.KindInternal && kind != fault.KindUnavailable {
+		if err != nil && !fault.Ours(err) {
 			return false, t.fail(ctx, "its work cannot be merged: %s", fault.Public(err))
 		}
 		if err != nil {

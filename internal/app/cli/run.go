@@ -191,7 +191,10 @@ func (c *runCmd) carry(e *env, a *app.App, by gate.Decider, text []byte, budget 
 		err = nil
 	}
 	if err != nil && outcome.Status == "" {
-		return err
+		outcome = app.Outcome{Status: "failed", Reason: fault.Public(err)}
+		if fault.KindOf(err) == fault.KindInternal {
+			e.log.ErrorContext(e.ctx, "run failed", "error", err)
+		}
 	}
 	return c.finish(e, a, id, outcome, view, err)
 }
@@ -315,13 +318,12 @@ func (c *runCmd) finish(e *env, a *app.App, id string, o app.Outcome, v *view, c
 		}
 	}
 	if o.Status == "completed" {
-		if err := emptyOrAbsent(c.Out); err != nil {
-			return err
+		if err := c.export(e.ctx, a, id); err != nil {
+			res.Status, res.Reason, cause = "failed", fault.Public(err), err
+			o.Status, o.Reason = res.Status, res.Reason
+		} else {
+			res.Out = c.Out
 		}
-		if err := a.Repos.Repo(id).ExportFolder(e.ctx, c.Out); err != nil {
-			return err
-		}
-		res.Out = c.Out
 	}
 	v.end(res, o, cause)
 	switch o.Status {
@@ -331,6 +333,13 @@ func (c *runCmd) finish(e *env, a *app.App, id string, o app.Outcome, v *view, c
 		return exit(ExitWaiting)
 	}
 	return exit(ExitFailed)
+}
+
+func (c *runCmd) export(ctx context.Context, a *app.App, id string) error {
+	if err := emptyOrAbsent(c.Out); err != nil {
+		return err
+	}
+	return a.Repos.Repo(id).ExportFolder(ctx, c.Out)
 }
 
 // emptyOrAbsent refuses an output folder that something is in.

@@ -219,7 +219,9 @@ func (v *view) end(r result, o app.Outcome, cause error) {
 		v.open(o)
 		fmt.Fprintln(w, "The same command goes on from here.")
 	default:
-		fmt.Fprintf(w, "Failed: %s\n", printable(r.Reason))
+		if cause == nil {
+			fmt.Fprintf(w, "Failed: %s\n", printable(r.Reason))
+		}
 	}
 }
 
