@@ -115,7 +115,8 @@ func TestTheIdeaSaysWhetherPeopleLookAtPages(t *testing.T) {
 		"A service with no UI":                  false,
 		"A service without a user interface":    false,
 		"A headless daemon":                     false,
-		"An app for my local library's readers, with pages?": false, // the word library is taken at its first meaning
+		// the word library is taken at its first meaning
+		"An app for my local library's readers, with pages?": false,
 	} {
 		if got := project.WantsUI(idea); got != want {
 			t.Errorf("WantsUI(%q) = %v", idea, got)
