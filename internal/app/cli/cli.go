@@ -81,10 +81,10 @@ func Main(ctx context.Context, args []string, term Terminal) int {
 // printError says what went wrong and what to do; the text of an internal
 // error goes to the log only.
 func printError(w io.Writer, err error) {
-	fmt.Fprintf(w, "layercake: %s\n", fault.Public(err))
+	fmt.Fprintf(w, "layercake: %s\n", oneLine(fault.Public(err)))
 	if f, ok := fault.As(err); ok && len(f.Details) > 1 {
 		for _, d := range f.Details {
-			fmt.Fprintf(w, "  %s\n", strings.TrimSpace(strings.Join([]string{d.Field + ":", d.Message + ".", d.Next}, " ")))
+			fmt.Fprintf(w, "  %s\n", oneLine(strings.Join([]string{d.Field + ":", d.Message + ".", d.Next}, " ")))
 		}
 	}
 }

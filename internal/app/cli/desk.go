@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"html"
 	"io"
 	"net/url"
 	"os"
@@ -65,7 +66,10 @@ type desk struct {
 	gone  bool // the person closed the input: the rest waits
 }
 
-func (d *desk) say(format string, args ...any) { fmt.Fprintf(d.env.term.Out, format+"\n", args...) }
+// say prints text in which nothing steers the terminal, whoever wrote parts of it.
+func (d *desk) say(format string, args ...any) {
+	fmt.Fprintln(d.env.term.Out, printable(fmt.Sprintf(format, args...)))
+}
 
 // prompt asks for one line. An end of input means that the person left.
 func (d *desk) prompt(ctx context.Context, text string) (string, bool, error) {
@@ -107,7 +111,7 @@ func (d *desk) Decide(ctx context.Context, o *flow.Overview, s flow.Stop) (bool,
 		return false, nil
 	}
 	d.view.clear()
-	d.say("\n%s", printable(brief.Markdown()))
+	d.say("\n%s", brief.Markdown())
 	d.say("%s", decideHelp)
 	var a flow.Approval
 	for {
@@ -187,19 +191,24 @@ func (d *desk) open(ctx context.Context, o *flow.Overview, path string) error {
 	if filepath.Ext(path) == ".html" {
 		return d.show(o, path, content)
 	}
-	d.say("%s", printable(string(content)))
+	d.say("%s", content)
 	return nil
 }
 
-// show puts a page where a browser can open it. The page may run no script and
-// load nothing, whatever its author wrote.
+// show puts a page where a browser can open it: in a frame that may run no script,
+// load nothing and go nowhere, whatever its author wrote.
 func (d *desk) show(o *flow.Overview, path string, content []byte) error {
 	file := filepath.Join(d.app.Settings.Data, "opened", o.Project.ID, o.Project.Head, filepath.FromSlash(path))
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return fault.Unavailable("open.folder", "The page cannot be saved in %s. Make room in the data folder.", filepath.Dir(file)).Because(err)
 	}
-	const doctype, policy = "<!doctype html>\n", `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">`
-	if err := os.WriteFile(file, append([]byte(doctype+policy+"\n"), content...), 0o600); err != nil {
+	const before = `<!doctype html>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<title>A page that an agent wrote</title>
+<style>body { margin: 0 } iframe { border: 0; display: block; width: 100vw; height: 100vh }</style>
+<iframe sandbox title="The page" srcdoc="`
+	if err := os.WriteFile(file, []byte(before+html.EscapeString(string(content))+"\"></iframe>\n"), 0o600); err != nil {
 		return fault.Unavailable("open.file", "The page cannot be saved as %s. Make room in the data folder.", file).Because(err)
 	}
 	d.say("Open it in a browser: %s", (&url.URL{Scheme: "file", Path: filepath.ToSlash(file)}).String())
@@ -215,7 +224,7 @@ func (d *desk) diff(ctx context.Context, o *flow.Overview, b flow.Brief, path st
 	if err != nil {
 		return err
 	}
-	d.say("%s", printable(text))
+	d.say("%s", text)
 	return nil
 }
 
@@ -229,6 +238,11 @@ func printable(text string) string {
 	}, text)
 }
 
+// oneLine is printable text that cannot pass for a line of somebody else's.
+func oneLine(text string) string {
+	return printable(strings.Join(strings.Fields(text), " "))
+}
+
 func (d *desk) design(s flow.Stop, a *flow.Approval, words string) error {
 	for _, v := range s.Views {
 		if len(v.Designs) == 0 {
@@ -239,7 +253,7 @@ func (d *desk) design(s flow.Stop, a *flow.Approval, words string) error {
 			return err
 		}
 		a.Design = chosen.ID
-		d.say("Design %d, %s, is chosen. Type approve to decide.", chosen.Number, chosen.Title)
+		d.say("Design %d, %s, is chosen. Type approve to decide.", chosen.Number, oneLine(chosen.Title))
 		return nil
 	}
 	return fault.Invalid("design.none", "There is no design to choose at this gate.")
@@ -262,12 +276,12 @@ func (d *desk) Answer(ctx context.Context, o *flow.Overview, q project.Question)
 		return false, nil
 	}
 	d.view.clear()
-	d.say("\n%s asks: %s", q.Gate, printable(q.Text))
+	d.say("\n%s asks: %s", q.Gate, oneLine(q.Text))
 	for i, option := range q.Options {
-		d.say("  %d  %s", i+1, printable(option))
+		d.say("  %d  %s", i+1, oneLine(option))
 	}
 	if q.Suggestion != "" {
-		d.say("  Enter alone takes: %s", printable(q.Suggestion))
+		d.say("  Enter alone takes: %s", oneLine(q.Suggestion))
 	}
 	for {
 		text, ok, err := d.prompt(ctx, "answer>")
@@ -309,7 +323,7 @@ func (d *desk) Unblock(ctx context.Context, o *flow.Overview) (bool, error) {
 	d.view.clear()
 	d.say("\n%s cannot go on:", unmet[0].Gate)
 	for _, u := range unmet {
-		d.say("  - %s. %s", printable(u.Message), u.Next)
+		d.say("  - %s. %s", oneLine(u.Message), oneLine(u.Next))
 	}
 	d.say("%s", unblockHelp)
 	for {

@@ -156,7 +156,7 @@ func TestAPersonDecidesAtTheTerminal(t *testing.T) {
 	p.types(prompt, "open designs/option-2-gallery.html")
 	p.waits("Open it in a browser: file://")
 	page, _, _ := strings.Cut(p.screen.from(p.at), "\n")
-	if data, err := os.ReadFile(page); err != nil || !strings.HasPrefix(string(data), "<!doctype html>\n<meta http-equiv=\"Content-Security-Policy\"") {
+	if data, err := os.ReadFile(page); err != nil || !strings.HasPrefix(string(data), "<!doctype html>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\"") {
 		t.Errorf("the page is not where it was said to be, or may do anything: %v", err)
 	}
 	p.types(prompt, "design 9")

@@ -215,12 +215,12 @@ func (v *view) end(r result, o app.Outcome, cause error) {
 		fmt.Fprintf(w, ".\nModel: %s. Cost: %s.\n", r.Model, run.USD(r.Cost))
 		fmt.Fprintf(w, "Check its evidence with: layercake verify %s\n", r.Out)
 	case "waiting":
-		fmt.Fprintf(w, "Waiting for a human: %s\n", printable(r.Reason))
+		fmt.Fprintf(w, "Waiting for a human: %s\n", oneLine(r.Reason))
 		v.open(o)
 		fmt.Fprintln(w, "The same command goes on from here.")
 	default:
 		if cause == nil {
-			fmt.Fprintf(w, "Failed: %s\n", printable(r.Reason))
+			fmt.Fprintf(w, "Failed: %s\n", oneLine(r.Reason))
 		}
 	}
 }
@@ -231,7 +231,7 @@ func (v *view) open(o app.Outcome) {
 		return // what waits is a decision, and everything else waits for it
 	}
 	for _, u := range o.Last.Unmet() {
-		fmt.Fprintf(v.env.term.Out, "  - %s %s. %s\n", u.Gate, printable(u.Message), u.Next)
+		fmt.Fprintf(v.env.term.Out, "  - %s %s. %s\n", u.Gate, oneLine(u.Message), oneLine(u.Next))
 	}
 }
 
