@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/layercake-app/layercake/internal/agent"
-	"github.com/layercake-app/layercake/internal/blueprint"
 	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/gate"
 	"github.com/layercake-app/layercake/internal/job"
@@ -125,14 +124,14 @@ func (f *Flow) createTasks(ctx context.Context, tx *db.Tx, s *State, a Action) e
 	}
 	if v.Round > 1 {
 		kind = agent.KindRework
-		comment, err := f.lastWord(ctx, tx, s.Change.ID, v.Code)
+		comment, err := f.lastWord(ctx, tx, s, v)
 		if err != nil {
 			return err
 		}
 		feedback = comment
 	}
 	ids := map[string]string{}
-	for _, g := range inOrder(v) {
+	for _, g := range v.Spec.Agents {
 		t := project.Task{
 			Project: s.Project.ID, Change: s.Change.ID, Gate: v.Code, Role: g.Role, Kind: kind, Title: g.Title,
 			Brief: g.Brief, Feedback: feedback, Priority: "high", Round: v.Round,
@@ -153,45 +152,24 @@ func (f *Flow) createTasks(ctx context.Context, tx *db.Tx, s *State, a Action) e
 	return nil
 }
 
-// inOrder sorts the gate's agents so that each stands behind those it waits
-// for; the blueprint's validator has excluded cycles.
-func inOrder(v *gate.View) (out []blueprint.Agent) {
-	left := slices.Clone(v.Spec.Agents)
-	placed := map[string]bool{}
-	present := map[string]bool{}
-	for _, g := range left {
-		present[g.Role] = true
-	}
-	for len(left) > 0 {
-		n := len(left)
-		left = slices.DeleteFunc(left, func(g blueprint.Agent) bool {
-			if slices.ContainsFunc(g.After, func(r string) bool { return present[r] && !placed[r] }) {
-				return false
-			}
-			placed[g.Role] = true
-			out = append(out, g)
-			return true
-		})
-		if len(left) == n {
-			return append(out, left...)
-		}
-	}
-	return out
-}
-
-// lastWord is the comment by which the gate was last sent back.
-func (f *Flow) lastWord(ctx context.Context, tx *db.Tx, changeID, code string) (string, error) {
-	all, err := gate.Decisions(ctx, tx, changeID)
+// lastWord is why the work of v is done again: the comment by which it, or a gate
+// before it, was last sent back.
+func (f *Flow) lastWord(ctx context.Context, tx *db.Tx, s *State, v *gate.View) (string, error) {
+	all, err := gate.Decisions(ctx, tx, s.Change.ID)
 	if err != nil {
 		return "", err
 	}
-	word := ""
-	for _, d := range all {
-		if d.Target == code && (d.Kind == gate.Reject || d.Kind == gate.Reopen) {
-			word = d.Comment
+	for _, d := range slices.Backward(all) {
+		to := s.Gate(d.Target)
+		switch {
+		case to == nil || d.Kind != gate.Reject && d.Kind != gate.Reopen || to.Position > v.Position:
+		case to.Code == v.Code:
+			return d.Comment, nil
+		default:
+			return fmt.Sprintf("%s was sent back: %s\n\nRead what was changed there, and bring this work into line with it. Leave what still fits.", to.Code, d.Comment), nil
 		}
 	}
-	return word, nil
+	return "", nil
 }
 
 // sendBack makes a failed task anew, or a repair task from a red proof or an

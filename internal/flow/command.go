@@ -87,7 +87,7 @@ func (f *Flow) heed(ctx context.Context, tx *db.Tx, q project.Question, answer s
 		if micro == 0 {
 			return fault.Invalid("answer.budget", "0 would lift the cap altogether. Answer with the new budget in USD, for example 5 or 2.50.")
 		}
-		if err := project.RaiseBudget(ctx, tx, q.Project, micro); err != nil {
+		if err := project.SetBudget(ctx, tx, q.Project, micro); err != nil {
 			return err
 		}
 		return run.WakeFunded(ctx, tx, f.Queue, q.Project)
@@ -130,7 +130,7 @@ func (f *Flow) SetBudget(ctx context.Context, by gate.Decider, projectID string,
 		return err
 	}
 	return f.change(ctx, projectID, func(ctx context.Context, tx *db.Tx, s *State) error {
-		if err := project.RaiseBudget(ctx, tx, projectID, micro); err != nil {
+		if err := project.SetBudget(ctx, tx, projectID, micro); err != nil {
 			return err
 		}
 		if _, err := f.Record.Add(ctx, tx, projectID, by.Actor, "budget.set", map[string]any{"change": s.Change.Number, "micro": micro}); err != nil {

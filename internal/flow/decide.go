@@ -396,8 +396,9 @@ func returnable(s *State, by gate.Decider, kind, code, target string) (v, to *ga
 	return v, to, nil
 }
 
-// unwind rejects to and puts the unsettled gates after it back. Whose work was
-// cut short begins a new round when its turn comes.
+// unwind rejects to and puts the unsettled gates after it back. Where work had
+// begun it is done again when the turn of that gate comes, because what it was
+// done for may be another then.
 func (f *Flow) unwind(ctx context.Context, tx *db.Tx, s *State, to *gate.View, by event.Actor) error {
 	for i := range s.Gates {
 		v := &s.Gates[i]
@@ -418,7 +419,7 @@ func (f *Flow) unwind(ctx context.Context, tx *db.Tx, s *State, to *gate.View, b
 		if err := project.CloseBlockers(ctx, tx, s.Change.ID, gates, to.Code+" was sent back", by); err != nil {
 			return err
 		}
-		u := gate.Update{From: v.Status, To: gate.Blocked, Stale: v.Stale, Reason: to.Code + " was sent back", NewRound: len(cancelled) > 0}
+		u := gate.Update{From: v.Status, To: gate.Blocked, Stale: v.Stale, Reason: to.Code + " was sent back", NewRound: v.Worked()}
 		if v.Code == to.Code {
 			u = gate.Update{From: v.Status, To: gate.Rejected, Decided: true}
 		}

@@ -158,7 +158,7 @@ func upkeep(s *State, v *gate.View) []Action {
 		return []Action{{Kind: MarkStale, Gate: v.Code, Reason: later}}
 	}
 	if v.Approval.DocumentDigest != v.DocumentDigest {
-		return []Action{{Kind: MarkStale, Gate: v.Code, Reason: "its documents changed after the decision"}}
+		return []Action{{Kind: MarkStale, Gate: v.Code, Reason: "its documents, or the design that was chosen, changed after the decision"}}
 	}
 	if !resting(s) {
 		return nil
@@ -295,7 +295,7 @@ func plan(v *gate.View) []Action {
 	if v.Stale || len(v.Spec.Agents) == 0 {
 		return nil
 	}
-	if slices.ContainsFunc(v.Tasks, func(t project.Task) bool { return t.Round == v.Round }) {
+	if v.Worked() {
 		return nil
 	}
 	return []Action{{Kind: CreateTasks, Gate: v.Code}}

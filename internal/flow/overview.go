@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -203,7 +204,8 @@ type Brief struct {
 	Stop      Stop
 	Delta     bool     // a review of what changed since the last decision
 	Changed   []string // paths that changed since the last decision
-	Since     string   // the commit of that decision
+	Since     string   // the commit that decision was made on
+	Asked     string   // why the work was sent back, when that was the decision
 	Reading   time.Duration
 	Usage     project.UsageSum
 	Notes     []project.Note
@@ -223,6 +225,9 @@ func (f *Flow) Brief(ctx context.Context, o *Overview, s Stop) (Brief, error) {
 	}
 	if first.Stale && first.Approval != nil {
 		b.Delta, b.Since = true, first.Approval.Commit
+	}
+	if err := f.sentBack(ctx, o, s, &b); err != nil {
+		return b, err
 	}
 	changed, err := f.Tree.Changed(ctx, o.Project.ID, b.Since, o.Project.Head)
 	if err != nil {
@@ -262,6 +267,31 @@ func (f *Flow) Brief(ctx context.Context, o *Overview, s Stop) (Brief, error) {
 	return b, err
 }
 
+// sentBack adds the last rejection that led to the work of the stop, when none of
+// it has been approved since.
+func (f *Flow) sentBack(ctx context.Context, o *Overview, s Stop, b *Brief) error {
+	var all []gate.Decision
+	err := f.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		all, err = gate.Decisions(ctx, tx, o.Change.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	last := s.Views[len(s.Views)-1]
+	for _, d := range slices.Backward(all) {
+		to := o.Gate(d.Target)
+		switch {
+		case d.Kind == gate.Approve && slices.ContainsFunc(s.Views, func(v *gate.View) bool { return v.Code == d.Code }):
+			return nil
+		case d.Kind != gate.Approve && to != nil && to.Position <= last.Position:
+			b.Since, b.Asked = d.Head, to.Code+": "+strings.Join(strings.Fields(d.Comment), " ")
+			return nil
+		}
+	}
+	return nil
+}
+
 // Markdown writes the brief for people.
 func (b Brief) Markdown() string {
 	var w strings.Builder
@@ -277,7 +307,11 @@ func (b Brief) Markdown() string {
 	if b.Usage.Unknown > 0 {
 		fmt.Fprintf(&w, " (%d of unknown price)", b.Usage.Unknown)
 	}
-	w.WriteString(".\n\n## Deliverables\n\n")
+	w.WriteString(".\n")
+	if b.Asked != "" {
+		fmt.Fprintf(&w, "\nSent back at %s\n", b.Asked)
+	}
+	w.WriteString("\n## Deliverables\n\n")
 	for _, v := range b.Stop.Views {
 		for _, d := range v.Deliverables {
 			fmt.Fprintf(&w, "- %s %s: %s (%s)\n", v.Code, d.Name, d.State, several(d.Paths))
@@ -306,7 +340,10 @@ func (b Brief) rest(w *strings.Builder) {
 			w.WriteString("\n## Designs\n\n")
 			for _, d := range v.Designs {
 				mark := ""
-				if d.Recommended {
+				switch {
+				case d.Selected:
+					mark = " (chosen before)"
+				case d.Recommended:
 					mark = " (recommended)"
 				}
 				fmt.Fprintf(w, "- %d %s%s: %s — %s\n", d.Number, d.Title, mark, d.Path, d.Rationale)

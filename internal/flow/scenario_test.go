@@ -239,60 +239,6 @@ func TestLaterWorkProvesEarlierGatesAgain(t *testing.T) {
 	}
 }
 
-func TestRejectionLeadsBackToAReview(t *testing.T) {
-	t.Parallel()
-	w := start(t, "traditional", "local_only")
-	w.until("G5", gate.InReview)
-	w.must(w.flow.Reject(w.ctx, ada, w.project, "G5", "G2", "The gardener is missing."))
-	w.decisions++
-	w.drain()
-	s := w.rows()
-	for code, want := range map[string]gate.Status{"G1": gate.Approved, "G2": gate.Pending, "G3": gate.Approved, "G4": gate.Approved, "G5": gate.Blocked, "G6": gate.Blocked} {
-		if got := s.gate(code).Status; got != want {
-			t.Errorf("%s is %s, want %s", code, got, want)
-		}
-	}
-	rework := s.tasks[len(s.tasks)-1]
-	if rework.Gate != "G2" || rework.Kind != "rework" || rework.Round != 2 || rework.Feedback != "The gardener is missing." || rework.Status != project.TaskRunning {
-		t.Errorf("rework %+v", rework)
-	}
-	w.until("G2", gate.InReview)
-	w.must(w.approve(grace, "G2", flow.Approval{}))
-	// What stood in between stands still, and G5 goes on where it was.
-	w.is("G3", gate.Approved, false)
-	w.is("G5", gate.InReview, false)
-	if g := w.rows().gate("G5"); g.Round != 1 {
-		t.Errorf("finished work of G5 began anew, round %d", g.Round)
-	}
-	w.finish()
-	w.verify()
-}
-
-func TestRejectionCutsWorkShort(t *testing.T) {
-	t.Parallel()
-	w := start(t, "traditional", "local_only")
-	s := w.until("G5", gate.Pending)
-	developer := s.runs[len(s.runs)-1]
-	w.waitRun(developer, run.WaitQuestion, &project.Question{Project: w.project, Change: s.change.ID, Gate: "G5", Run: developer.ID, Kind: project.QuestionAgent, Text: "Which?", Blocking: true})
-	w.must(w.flow.Reject(w.ctx, ada, w.project, "G5", "G3", "Another stack."))
-	w.decisions++
-	w.drain()
-	s = w.rows()
-	for _, r := range s.runs {
-		if r.Gate == "G5" && r.Status != run.Cancelled {
-			t.Errorf("the %s is %s", r.Role, r.Status)
-		}
-	}
-	if q := s.questions[len(s.questions)-1]; q.Status != "withdrawn" {
-		t.Errorf("its question is %s", q.Status)
-	}
-	s = w.untilThat("G5 is at work again", func(s *rows) bool { return s.gate("G5").Status == gate.Pending })
-	if g := s.gate("G5"); g.Round != 2 {
-		t.Errorf("work that was cut short goes on in round %d", g.Round)
-	}
-	w.finish()
-}
-
 func TestReopeningTakesADecisionBack(t *testing.T) {
 	t.Parallel()
 	w := start(t, "traditional", "local_only")

@@ -414,6 +414,9 @@ func releaseDigest(l *look, commit string) string {
 // approval adds the approval in force and what the gate looks like now.
 func approval(l *look, s *State, v *gate.View, r rows) {
 	v.DocumentDigest, v.WorkDigest = gateDigests(l, s.Facts, &v.Spec)
+	if id := chosenBefore(s, v, r.designs); id != "" {
+		v.DocumentDigest = fmt.Sprintf("%x", sha256.Sum256([]byte(v.DocumentDigest+"\n"+id)))
+	}
 	for i := range r.decisions {
 		d := &r.decisions[i]
 		if d.Code != v.Code || d.Kind != gate.Approve {
@@ -429,6 +432,21 @@ func approval(l *look, s *State, v *gate.View, r rows) {
 			v.SeenWork = c.WorkDigest
 		}
 	}
+}
+
+// chosenBefore is the id of the design that was chosen at a stop before v, "" when
+// there is none. What comes after a choice is approved for that choice.
+func chosenBefore(s *State, v *gate.View, designs []project.Design) string {
+	for i := range s.Gates {
+		if e := &s.Gates[i]; e.Position < v.Position && e.Stop != v.Stop && e.Status != gate.Skipped && owesDesign(e) {
+			for _, d := range designs {
+				if d.Selected {
+					return d.ID
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // gateDigests are the digest of the documents that a decision on a gate

@@ -106,6 +106,11 @@ func (v *View) Settled() bool {
 	}
 }
 
+// Worked reports whether the work of the gate's round has been planned or begun.
+func (v *View) Worked() bool {
+	return slices.ContainsFunc(v.Tasks, func(t project.Task) bool { return t.Round == v.Round })
+}
+
 // Blocked reports whether a critical blocker of the kind is open.
 func (v *View) Blocked(kind string) bool {
 	return slices.ContainsFunc(v.Blockers, func(b project.Blocker) bool { return b.Kind == kind })

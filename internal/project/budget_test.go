@@ -99,8 +99,12 @@ func TestAReservationIsSettledReleasedOrForfeitedOnce(t *testing.T) {
 		spent(150, 66)
 		refused(t, d, "usage.settled", func(ctx context.Context, tx *db.Tx) error { return project.Release(ctx, tx, *back) })
 
-		for _, run := range []string{"run_1", "run_1", "run_2"} {
-			if err := reserve(d, usage(p, run, 100, 10)); err != nil {
+		for i, run := range []string{"run_1", "run_1", "run_2"} {
+			u := usage(p, run, 100, 10)
+			if i > 0 {
+				u.CostMicro = &u.ReservedMicro // the first has no price
+			}
+			if err := reserve(d, u); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -129,11 +133,14 @@ func TestAReservationIsSettledReleasedOrForfeitedOnce(t *testing.T) {
 			if list[1].CostMicro != nil {
 				t.Errorf("an unknown price became %d", *list[1].CostMicro)
 			}
-			if list[3].CostMicro == nil || *list[3].CostMicro != 100 {
-				t.Errorf("a lost call costs %v, want what was reserved", list[3].CostMicro)
+			if list[3].CostMicro != nil {
+				t.Errorf("a lost call without a price became %d", *list[3].CostMicro)
+			}
+			if list[4].CostMicro == nil || *list[4].CostMicro != 100 {
+				t.Errorf("a lost call costs %v, want what was reserved", list[4].CostMicro)
 			}
 			sum, err := project.SumUsage(ctx, tx, "chg")
-			if want := (project.UsageSum{Calls: 6, Tokens: 66, CostMicro: 350, Unknown: 1}); sum != want {
+			if want := (project.UsageSum{Calls: 6, Tokens: 66, CostMicro: 250, Unknown: 2}); sum != want {
 				t.Errorf("sum %+v, want %+v", sum, want)
 			}
 			return err
@@ -230,6 +237,7 @@ func TestTheLedgerAddsUp(t *testing.T) {
 			switch n := rapid.IntRange(0, 4).Draw(rt, "step"); {
 			case n <= 1 || len(open) == 0:
 				u := usage(p, run, int64(rapid.IntRange(0, 500).Draw(rt, "micro")), 10)
+				u.CostMicro = &u.ReservedMicro
 				before := get(t, d, p.ID)
 				err := reserve(d, u)
 				fits := limit == 0 || before.SpentMicro+u.ReservedMicro <= limit
@@ -272,7 +280,7 @@ func TestTheCapCanBeRaisedAndLifted(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p := create(t, d, 100, 0)
 		raise := func(micro int64) func(ctx context.Context, tx *db.Tx) error {
-			return func(ctx context.Context, tx *db.Tx) error { return project.RaiseBudget(ctx, tx, p.ID, micro) }
+			return func(ctx context.Context, tx *db.Tx) error { return project.SetBudget(ctx, tx, p.ID, micro) }
 		}
 		refused(t, d, "budget.negative", raise(-1))
 		if err := reserve(d, usage(p, "run", 150, 1)); !errors.Is(err, project.ErrBudget) {
@@ -287,6 +295,11 @@ func TestTheCapCanBeRaisedAndLifted(t *testing.T) {
 			t.Errorf("under a lowered cap: %v", err)
 		}
 		write(t, d, raise(0))
+		capped := create(t, d, 0, 5)
+		write(t, d, func(ctx context.Context, tx *db.Tx) error { return project.SetBudget(ctx, tx, capped.ID, 50) })
+		if got := get(t, d, capped.ID); got.TokenCap != 0 || got.BudgetMicro != 50 {
+			t.Errorf("a budget in place of a token cap: %+v", got)
+		}
 		if err := reserve(d, usage(p, "run", 1<<40, 1)); err != nil {
 			t.Error(err)
 		}

@@ -149,11 +149,12 @@ func SelectDesign(ctx context.Context, tx *db.Tx, changeID, id string) error {
 	return nil
 }
 
-// Pick finds the design that words name: its id, its number, or its title;
-// no words mean the recommended one.
+// Pick finds the design that words name: its id, its number, or its title; no
+// words mean the one that was chosen before, else the recommended one.
 func Pick(designs []Design, words string) (Design, error) {
 	words = strings.TrimSpace(words)
 	for _, fits := range []func(Design) bool{
+		func(d Design) bool { return words == "" && d.Selected },
 		func(d Design) bool {
 			return words == "" && d.Recommended || words == d.ID || words == fmt.Sprint(d.Number)
 		},

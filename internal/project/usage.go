@@ -19,8 +19,9 @@ const (
 	UsageEstimated = "estimated"
 )
 
-// Usage is the ledger row of one model call. CostMicro is micro-USD and nil
-// when the price is unknown; an unknown price is never zero.
+// Usage is the ledger row of one model call. CostMicro is micro-USD, what was
+// reserved until the call is settled, and nil when the price is unknown; an
+// unknown price is never zero.
 type Usage struct {
 	ID             string  `db:"id" json:"id"`
 	Project        string  `db:"project_id" json:"project"`
@@ -59,9 +60,9 @@ func Reserve(ctx context.Context, tx *db.Tx, u *Usage) error {
 		return ErrBudget
 	}
 	u.ID, u.At, u.State = db.NewID("use"), db.Now(), UsageReserved
-	_, err = tx.Exec(ctx, `INSERT INTO usage (id, project_id, change_id, run_id, turn, gate, role, provider, model, state, reserved_micro, reserved_tokens, at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		u.ID, u.Project, u.Change, u.Run, u.Turn, u.Gate, u.Role, u.Provider, u.Model, u.State, u.ReservedMicro, u.ReservedTokens, u.At)
+	_, err = tx.Exec(ctx, `INSERT INTO usage (id, project_id, change_id, run_id, turn, gate, role, provider, model, state, reserved_micro, reserved_tokens, cost_micro, at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		u.ID, u.Project, u.Change, u.Run, u.Turn, u.Gate, u.Role, u.Provider, u.Model, u.State, u.ReservedMicro, u.ReservedTokens, u.CostMicro, u.At)
 	if err != nil {
 		return fmt.Errorf("insert usage: %w", err)
 	}
@@ -103,26 +104,26 @@ func Release(ctx context.Context, tx *db.Tx, u Usage) error {
 // calls lost in flight and UsageEstimated for cancelled ones. It returns how
 // many there were.
 func Forfeit(ctx context.Context, tx *db.Tx, runID, state string) (int64, error) {
-	n, err := tx.Exec(ctx, `UPDATE usage SET state = $2, cost_micro = reserved_micro WHERE run_id = $1 AND state = 'reserved'`, runID, state)
+	n, err := tx.Exec(ctx, `UPDATE usage SET state = $2 WHERE run_id = $1 AND state = 'reserved'`, runID, state)
 	if err != nil {
 		return 0, fmt.Errorf("forfeit reservations of %s: %w", runID, err)
 	}
 	return n, nil
 }
 
-// RaiseBudget sets a new cap in micro-USD; 0 lifts it.
-func RaiseBudget(ctx context.Context, tx *db.Tx, id string, micro int64) error {
+// SetBudget replaces what caps there were by one in micro-USD, 0 for none.
+func SetBudget(ctx context.Context, tx *db.Tx, id string, micro int64) error {
 	if micro < 0 {
 		return fault.Invalid("budget.negative", "A budget cannot be negative. Give a positive amount, or 0 for no cap.")
 	}
-	if _, err := tx.Exec(ctx, `UPDATE projects SET budget_micro = $2, version = version + 1 WHERE id = $1`, id, micro); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE projects SET budget_micro = $2, token_cap = 0, version = version + 1 WHERE id = $1`, id, micro); err != nil {
 		return fmt.Errorf("set budget of %s: %w", id, err)
 	}
 	return nil
 }
 
 // UsageSum adds up what a change has used. Unknown counts calls of unknown
-// price, which CostMicro does not contain.
+// price, which CostMicro does not contain; calls in flight are in neither.
 type UsageSum struct {
 	Calls     int64 `db:"calls" json:"calls"`
 	Tokens    int64 `db:"tokens" json:"tokens"`
@@ -134,7 +135,7 @@ type UsageSum struct {
 func SumUsage(ctx context.Context, tx *db.Tx, changeID string) (UsageSum, error) {
 	var s UsageSum
 	err := tx.One(ctx, &s, `SELECT COUNT(*) AS calls, CAST(COALESCE(SUM(tokens_in + tokens_out + tokens_cache_read + tokens_cache_write), 0) AS BIGINT) AS tokens,
-		CAST(COALESCE(SUM(cost_micro), 0) AS BIGINT) AS cost, CAST(COALESCE(SUM(CASE WHEN cost_micro IS NULL AND state = 'settled' THEN 1 ELSE 0 END), 0) AS BIGINT) AS unknown
+		CAST(COALESCE(SUM(CASE WHEN state <> 'reserved' THEN cost_micro END), 0) AS BIGINT) AS cost, CAST(COALESCE(SUM(CASE WHEN cost_micro IS NULL AND state <> 'reserved' THEN 1 ELSE 0 END), 0) AS BIGINT) AS unknown
 		FROM usage WHERE change_id = $1`, changeID)
 	if err != nil {
 		return s, fmt.Errorf("sum usage of %s: %w", changeID, err)

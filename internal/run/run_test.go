@@ -271,7 +271,7 @@ func TestBudgetHolds(t *testing.T) {
 		}
 		w.model.say = func(llm.Request) (llm.Response, error) { return calls(finish) }
 		w.write(func(ctx context.Context, tx *db.Tx) error {
-			if err := project.RaiseBudget(ctx, tx, w.p.ID, 0); err != nil {
+			if err := project.SetBudget(ctx, tx, w.p.ID, 0); err != nil {
 				return err
 			}
 			return run.WakeFunded(ctx, tx, w.engine.Queue, w.p.ID)

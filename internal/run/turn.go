@@ -146,6 +146,7 @@ func (t *turn) reserve(ctx context.Context, req llm.Request) (project.Usage, boo
 		dearest := *info.Price
 		dearest.In = max(dearest.In, dearest.CacheWrite)
 		use.ReservedMicro = dearest.Cost(llm.Usage{In: in, Out: req.MaxTokens})
+		use.CostMicro = &use.ReservedMicro
 	}
 	ok := true
 	err := t.write(ctx, func(ctx context.Context, tx *db.Tx) error {
