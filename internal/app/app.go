@@ -49,9 +49,10 @@ type App struct {
 	// a job that failed for the last time or a full disk.
 	GivenUp chan error
 
-	lock  *os.File
-	ticks context.CancelFunc
-	group sync.WaitGroup
+	lock    *os.File
+	release func() // gives the database back
+	ticks   context.CancelFunc
+	group   sync.WaitGroup
 }
 
 // Open opens the data folder and puts everything together; nothing runs until
@@ -82,14 +83,17 @@ func (a *App) open(ctx context.Context) error {
 	if err := a.DB.MigrateUp(ctx); err != nil {
 		return err
 	}
-	a.Queue = job.NewQueue(a.DB, job.Options{Logger: a.Log, Backoff: backoff, GivenUp: a.giveUp})
+	if err := a.takeDatabase(ctx); err != nil {
+		return err
+	}
+	a.Queue = job.NewQueue(a.DB, job.Options{Logger: a.Log, MaxAttempts: attempts, Backoff: backoff, GivenUp: a.giveUp})
 	if err := a.Queue.Migrate(ctx); err != nil {
 		return err
 	}
 	if a.Blobs, err = blob.OpenDir(filepath.Join(data, "blobs")); err != nil {
 		return err
 	}
-	if a.Repos, err = repo.Open(filepath.Join(data, "repos")); err != nil { //nolint:contextcheck // it bounds its own time: it must end also when the caller is gone
+	if err := a.openRepos(ctx, filepath.Join(data, "repos")); err != nil {
 		return err
 	}
 	if a.Sandbox, err = sandbox.Open(ctx, sandbox.Config{Kind: a.Settings.Sandbox, Path: a.Settings.Path}); err != nil {
@@ -117,6 +121,9 @@ func (a *App) assemble(data string) error {
 	a.Engine.Register(a.Queue)
 	return nil
 }
+
+// attempts is how often a job is tried: with backoff for about 25 seconds.
+const attempts = 8
 
 // backoff is short: one machine, and most failures are gone at once or not at
 // all.
@@ -154,7 +161,11 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Queue.Start(ctx); err != nil {
+	if err := a.Engine.Sweep(ctx); err != nil {
+		a.Log.WarnContext(ctx, "what ended runs left behind was not removed", "error", err)
+	}
+	// On a busy machine the first writes may come too late for the queue.
+	if err := patiently(func() error { return a.Queue.Start(ctx) }); err != nil {
 		return err
 	}
 	ticking, cancel := context.WithCancel(ctx)
@@ -200,6 +211,9 @@ func (a *App) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		errs = append(errs, a.Queue.Stop(ctx))
+	}
+	if a.release != nil {
+		a.release()
 	}
 	if a.DB != nil {
 		errs = append(errs, a.DB.Close())

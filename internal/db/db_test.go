@@ -392,3 +392,36 @@ func TestConcurrentWritesNeitherFailNorGetLost(t *testing.T) {
 		}
 	})
 }
+
+// One process carries a database's projects; the next gets it when the first has
+// gone. On SQLite the data folder is what is taken.
+func TestOneProcessTakesTheDatabase(t *testing.T) {
+	t.Parallel()
+	cfg := dbtest.PostgresConfig(t)
+	open := func() *db.DB {
+		d, err := db.Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := d.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		})
+		return d
+	}
+	d, other := open(), open()
+	release, ok, err := d.LockInstance(t.Context())
+	if err != nil || !ok {
+		t.Fatalf("first: %v, %v", ok, err)
+	}
+	if _, ok, err := other.LockInstance(t.Context()); ok || err != nil {
+		t.Errorf("second: %v, %v", ok, err)
+	}
+	release()
+	again, ok, err := other.LockInstance(t.Context())
+	if err != nil || !ok {
+		t.Fatalf("after the first has gone: %v, %v", ok, err)
+	}
+	again()
+}

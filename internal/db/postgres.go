@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -38,4 +39,30 @@ func openPostgres(ctx context.Context, address string) (*DB, error) {
 			cfg.ConnConfig.Host, cfg.ConnConfig.Port, cfg.ConnConfig.Database).Because(err)
 	}
 	return &DB{pool: pool, writer: stdlib.OpenDBFromPool(pool)}, nil
+}
+
+// instanceLock is the advisory lock of the one process that carries a database's
+// projects alone; its second half is the schema.
+const instanceLock = 0x4c43616b
+
+// LockInstance takes the database for this process alone until release is called
+// or the process ends, and reports false when another process has it. On SQLite
+// the data folder is what a process takes, and this always succeeds.
+func (d *DB) LockInstance(ctx context.Context) (release func(), ok bool, err error) {
+	if d.pool == nil {
+		return func() {}, true, nil
+	}
+	// A connection of its own: those of the pool are for work.
+	conn, err := pgx.ConnectConfig(ctx, d.pool.Config().ConnConfig)
+	if err != nil {
+		return nil, false, wrap("lock database", err)
+	}
+	// The session holds the lock, and closing it gives the lock back.
+	release = func() { _ = conn.Close(context.WithoutCancel(ctx)) }
+	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1, hashtext(current_schema()))`, instanceLock).Scan(&ok)
+	if err != nil || !ok {
+		release()
+		return nil, false, wrap("lock database", err)
+	}
+	return release, true, nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/layercake-app/layercake/internal/blueprint"
 	"github.com/layercake-app/layercake/internal/db"
@@ -343,6 +344,11 @@ func (Publication) Kind() string { return "publish" }
 // Publish lets main and the gates' tags follow the database. It may be
 // repeated at any time.
 func (f *Flow) Publish(ctx context.Context, projectID string) error {
+	// An older look must not be published after a newer one.
+	one, _ := f.publishing.LoadOrStore(projectID, new(sync.Mutex))
+	mu := one.(*sync.Mutex) //nolint:errcheck // nothing else is stored there
+	mu.Lock()
+	defer mu.Unlock()
 	var head string
 	var tags []Tag
 	err := f.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) error {

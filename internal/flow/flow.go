@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/layercake-app/layercake/internal/blob"
@@ -52,6 +53,8 @@ type Flow struct {
 	Log    *slog.Logger
 
 	Runner *proof.Runner
+
+	publishing sync.Map // project id to *sync.Mutex: one look at the head and its publication at a time
 
 	seen    problemCache
 	plans   plans

@@ -40,6 +40,9 @@ func (r *Repo) recover() error {
 		}
 	}
 	err = filepath.WalkDir(r.gitDir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // a git that outlived its LayerCake ends, and takes its file along
+		}
 		if err != nil || !isLeftover(r.gitDir, path, d) {
 			return err
 		}
@@ -49,7 +52,10 @@ func (r *Repo) recover() error {
 			}
 			return fs.SkipDir
 		}
-		return os.Remove(path)
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("clear leftovers of git: %w", err)

@@ -86,6 +86,13 @@ func Open(root string) (*Store, error) {
 	return &Store{root: abs, git: g, lock: lock, cache: newFileCache(), repos: map[string]*Repo{}}, nil
 }
 
+// Owned reports whether this process owns the root: only then leftovers of an
+// earlier process are cleared.
+func (s *Store) Owned() bool { return s.lock != nil }
+
+// Has reports whether there is a repository of the project.
+func (s *Store) Has(projectID string) bool { return s.Repo(projectID).ready() == nil }
+
 // Close gives up the ownership of the root; the process's end does so too.
 func (s *Store) Close() error {
 	if s.lock == nil {

@@ -67,6 +67,34 @@ func (r *Repo) RemoveWorktree(ctx context.Context, name string) error {
 	return w.Remove(ctx)
 }
 
+// TreeName is a worktree by project and name.
+type TreeName struct{ Project, Name string }
+
+// Worktrees lists the worktrees of all projects, also those left by an earlier
+// process.
+func (s *Store) Worktrees() ([]TreeName, error) {
+	projects, err := os.ReadDir(s.root)
+	if err != nil {
+		return nil, fmt.Errorf("list repositories: %w", err)
+	}
+	var out []TreeName
+	for _, p := range projects {
+		if !validName.MatchString(p.Name()) {
+			continue
+		}
+		trees, err := os.ReadDir(s.Repo(p.Name()).treeRoot())
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("list worktrees of %s: %w", p.Name(), err)
+		}
+		for _, tree := range trees {
+			if validName.MatchString(tree.Name()) {
+				out = append(out, TreeName{Project: p.Name(), Name: tree.Name()})
+			}
+		}
+	}
+	return out, nil
+}
+
 // Dir returns the absolute path of the folder.
 func (w *Worktree) Dir() string { return w.dir }
 

@@ -370,9 +370,6 @@ var errMoved = fault.Conflict("head.moved", "The project's head has moved.")
 // transaction. It reports false when the head had moved meanwhile.
 func (t *turn) land(ctx context.Context, s Step, head, merged, summary string) (bool, error) {
 	err := t.write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if _, err := project.Lock(ctx, tx, t.run.Project); err != nil {
-			return err
-		}
 		if merged != head {
 			ok, err := project.MoveHead(ctx, tx, project.Move{Project: t.run.Project, From: head, To: merged, Kind: "run", Actor: t.actor(), Gate: t.run.Gate})
 			if err != nil {
@@ -394,25 +391,7 @@ func (t *turn) land(ctx context.Context, s Step, head, merged, summary string) (
 	if f, ok := fault.As(err); ok && f.Code == errMoved.Code {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	return true, t.tidyUp(ctx, merged)
-}
-
-// tidyUp follows the committed head with the branch and drops the worktree.
-// Both are repeated at the next start when the process dies before.
-func (t *turn) tidyUp(ctx context.Context, head string) error {
-	if err := t.Checks.Forget(t.run.ID); err != nil {
-		t.Log.WarnContext(ctx, "compiler cache was not removed", "run", t.run.ID, "error", err)
-	}
-	if err := t.tree.Remove(ctx); err != nil {
-		t.Log.WarnContext(ctx, "worktree was not removed", "run", t.run.ID, "error", err)
-	}
-	if err := t.Repos.Repo(t.run.Project).SetRef(ctx, "refs/layercake/runs/"+t.run.ID, t.run.Commit); err != nil {
-		t.Log.WarnContext(ctx, "branch was not kept", "run", t.run.ID, "head", head, "error", err)
-	}
-	return nil
+	return err == nil, err
 }
 
 // conflict ends the run and gives its role a task to merge both sides. After

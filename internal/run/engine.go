@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/layercake-app/layercake/internal/db"
@@ -43,27 +44,32 @@ type Engine struct {
 
 // Register lets the queue's workers carry turns.
 func (e *Engine) Register(q *job.Queue) {
-	job.Handle(q, e.Turn)
+	job.Handle(q, e.Turn, job.Timeout(turnLimit))
 }
+
+// turnLimit is how long one turn may take: a model call, and tool calls that may
+// run every check of a gate, each for minutes. A turn whose process is gone does
+// not wait for it: its lease runs out before.
+const turnLimit = 2 * time.Hour
 
 // Turn carries one turn of a run: a model call and its tool calls. It returns
-// nil when another job carries the run by now.
+// nil when another job carries the run by now. A run that has ended is tidied up
+// after.
 func (e *Engine) Turn(ctx context.Context, args Turn) error {
 	t, err := e.claim(ctx, args)
-	if err != nil || t == nil {
-		return ignoreFenced(err)
+	if err == nil && t.goOn {
+		held, stop := t.keepLease(ctx)
+		err = t.carry(held)
+		if err != nil && errors.Is(context.Cause(held), errFenced) {
+			err = errFenced
+		}
+		stop()
 	}
-	ctx, stop := t.keepLease(ctx)
-	defer stop()
-	err = t.carry(ctx)
-	if err != nil && context.Cause(ctx) != nil && errors.Is(context.Cause(ctx), errFenced) {
-		return nil
+	fenced := errors.Is(err, errFenced)
+	if fenced || t != nil && t.ended {
+		e.tidy(ctx, args.Run)
 	}
-	return ignoreFenced(err)
-}
-
-func ignoreFenced(err error) error {
-	if errors.Is(err, errFenced) {
+	if fenced {
 		return nil
 	}
 	return err
@@ -78,14 +84,24 @@ type turn struct {
 	project project.Project
 	journal journal
 	tree    *repo.Worktree
+
+	goOn  bool // this job carries the run
+	ended bool // this job ended the run
 }
 
-// claim takes the run for this job. It returns nil when the run needs no turn:
-// it has ended, waits, or is carried by a newer job.
+// claim takes the run for this job. The turn does not go on when the run has
+// ended, waits, or is carried by a newer job.
 func (e *Engine) claim(ctx context.Context, args Turn) (*turn, error) {
 	t := &turn{Engine: e}
-	goOn := false
 	err := e.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		t.goOn, t.ended = false, false
+		r, err := Get(ctx, tx, args.Run)
+		if err != nil {
+			return err
+		}
+		if t.project, err = project.Lock(ctx, tx, r.Project); err != nil {
+			return err
+		}
 		n, err := tx.Exec(ctx, `UPDATE runs SET status = 'running', lease_until = $3, started_at = CASE WHEN started_at = 0 THEN $4 ELSE started_at END
 			WHERE id = $1 AND token = $2 AND status IN ('queued', 'running')`, args.Run, args.Token, until(lease), db.Now())
 		if err != nil {
@@ -97,13 +113,10 @@ func (e *Engine) claim(ctx context.Context, args Turn) (*turn, error) {
 		if err := t.load(ctx, tx, args.Run); err != nil {
 			return err
 		}
-		goOn, err = t.admit(ctx, tx)
+		t.goOn, err = t.admit(ctx, tx)
 		return err
 	})
-	if err != nil || !goOn {
-		return nil, err
-	}
-	return t, nil
+	return t, err
 }
 
 func until(d time.Duration) db.Time { return db.Now().Add(d) }
@@ -116,10 +129,7 @@ func (t *turn) load(ctx context.Context, tx *db.Tx, id string) error {
 	if t.task, err = project.GetTask(ctx, tx, t.run.Task); err != nil {
 		return err
 	}
-	if t.change, err = project.GetChange(ctx, tx, t.run.Change); err != nil {
-		return err
-	}
-	t.project, err = project.Get(ctx, tx, t.run.Project)
+	t.change, err = project.GetChange(ctx, tx, t.run.Change)
 	return err
 }
 
@@ -168,9 +178,14 @@ func (t *turn) keepLease(ctx context.Context) (context.Context, func()) {
 				return
 			case <-tick.C:
 			}
-			if err := t.extend(ctx); err != nil {
+			err := t.extend(ctx)
+			if errors.Is(err, errFenced) {
 				cancel(err)
 				return
+			}
+			if err != nil && ctx.Err() == nil {
+				// The lease is longer than one hiccup of the database.
+				t.Log.WarnContext(ctx, "lease was not extended", "run", t.run.ID, "error", err)
 			}
 		}
 	}()
@@ -194,9 +209,12 @@ func (t *turn) extend(ctx context.Context) error {
 }
 
 // write runs fn in a transaction that only the holder of the run's token may
-// commit.
+// commit, under the project's lock.
 func (t *turn) write(ctx context.Context, fn func(ctx context.Context, tx *db.Tx) error) error {
 	return t.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if _, err := project.Lock(ctx, tx, t.run.Project); err != nil {
+			return err
+		}
 		n, err := tx.Exec(ctx, `UPDATE runs SET lease_until = $3 WHERE id = $1 AND token = $2 AND status = 'running'`, t.run.ID, t.run.Token, until(lease))
 		if err != nil {
 			return fmt.Errorf("hold run %s: %w", t.run.ID, err)
@@ -230,6 +248,7 @@ func (t *turn) wait(ctx context.Context, tx *db.Tx, what string) error {
 
 // finish ends the run and its task and wakes flow.
 func (t *turn) finish(ctx context.Context, tx *db.Tx, status Status, reason string) error {
+	t.ended = true
 	if err := end(ctx, tx, t.run, status, reason); err != nil {
 		return err
 	}
@@ -248,4 +267,50 @@ func (t *turn) fail(ctx context.Context, format string, args ...any) error {
 	return t.write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		return t.finish(ctx, tx, Failed, fmt.Sprintf(format, args...))
 	})
+}
+
+// tidy drops the worktree and the compiler cache of a run that has ended, and
+// keeps its branch. What is left is swept at the next start.
+func (e *Engine) tidy(ctx context.Context, id string) {
+	ctx = context.WithoutCancel(ctx)
+	var r Run
+	err := e.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		r, err = Get(ctx, tx, id)
+		return err
+	})
+	if err != nil || r.Live() {
+		return
+	}
+	if r.Commit != "" {
+		err = e.Repos.Repo(r.Project).SetRef(ctx, "refs/layercake/runs/"+r.ID, r.Commit)
+	}
+	if err := errors.Join(err, e.drop(ctx, r.Project, r.ID)); err != nil {
+		e.Log.WarnContext(ctx, "a run that has ended was not tidied up after", "run", r.ID, "error", err)
+	}
+}
+
+func (e *Engine) drop(ctx context.Context, projectID, id string) error {
+	return errors.Join(e.Checks.Forget(id), e.Repos.Repo(projectID).RemoveWorktree(ctx, id))
+}
+
+// Sweep tidies up after runs that ended when nobody could: their process died, or
+// they were cancelled while they waited. It is for a process that just started.
+func (e *Engine) Sweep(ctx context.Context) error {
+	trees, err := e.Repos.Worktrees()
+	if err != nil {
+		return err
+	}
+	var live []string
+	err = e.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return tx.All(ctx, &live, `SELECT id FROM runs WHERE status IN ('queued', 'running', 'waiting')`)
+	})
+	if err != nil {
+		return fmt.Errorf("list runs under way: %w", err)
+	}
+	for _, tree := range trees {
+		if !slices.Contains(live, tree.Name) {
+			err = errors.Join(err, e.drop(ctx, tree.Project, tree.Name))
+		}
+	}
+	return err
 }

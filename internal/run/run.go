@@ -146,13 +146,20 @@ func RequestCancel(ctx context.Context, tx *db.Tx, id, reason string) error {
 	return project.EndTask(ctx, tx, r.Task, project.TaskCancelled, reason)
 }
 
-// CancelOf cancels the live runs of tasks that were cancelled.
+// CancelOf cancels the live runs of tasks that were cancelled. A model call in
+// flight stays spent, as estimated.
 func CancelOf(ctx context.Context, tx *db.Tx, taskIDs []string, reason string) error {
 	for _, id := range taskIDs {
-		_, err := tx.Exec(ctx, `UPDATE runs SET cancel = TRUE, reason = $2, token = token + 1, status = 'cancelled', ended_at = $3
-			WHERE task_id = $1 AND status IN ('queued', 'running', 'waiting')`, id, reason, db.Now())
+		var runs []string
+		err := tx.All(ctx, &runs, `UPDATE runs SET cancel = TRUE, reason = $2, token = token + 1, status = 'cancelled', ended_at = $3
+			WHERE task_id = $1 AND status IN ('queued', 'running', 'waiting') RETURNING id`, id, reason, db.Now())
 		if err != nil {
 			return fmt.Errorf("cancel runs of task %s: %w", id, err)
+		}
+		for _, r := range runs {
+			if _, err := project.Forfeit(ctx, tx, r, project.UsageEstimated); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -36,8 +36,14 @@ func (t *turn) carry(ctx context.Context) error {
 			return err
 		}
 	}
+	// The next turn has a token of its own: when the queue delivers this job once
+	// more, it finds that it no longer carries the run.
 	return t.write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return t.Queue.Insert(ctx, tx, Turn{Run: t.run.ID, Token: t.run.Token})
+		var token int64
+		if err := tx.One(ctx, &token, `UPDATE runs SET token = token + 1 WHERE id = $1 RETURNING token`, t.run.ID); err != nil {
+			return fmt.Errorf("hand on run %s: %w", t.run.ID, err)
+		}
+		return t.Queue.Insert(ctx, tx, Turn{Run: t.run.ID, Token: token})
 	})
 }
 
@@ -179,7 +185,7 @@ func requestBytes(req llm.Request) int64 {
 
 // askForBudget lets the run wait and asks once per project.
 func (t *turn) askForBudget(ctx context.Context, tx *db.Tx, use project.Usage) error {
-	p, err := project.Lock(ctx, tx, t.run.Project)
+	p, err := project.Get(ctx, tx, t.run.Project)
 	if err != nil {
 		return err
 	}
