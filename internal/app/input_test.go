@@ -2,12 +2,19 @@ package app_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/layercake-app/layercake/internal/app"
 	"github.com/layercake-app/layercake/internal/db"
+	"github.com/layercake-app/layercake/internal/db/dbtest"
+	"github.com/layercake-app/layercake/internal/fault"
+	"github.com/layercake-app/layercake/internal/project"
+	"github.com/layercake-app/layercake/internal/secret"
 )
 
 // What a person gets wrong is named, with the next step, before anything is
@@ -136,6 +143,38 @@ func TestDataFolder(t *testing.T) {
 			t.Errorf("exit %d: %s", a.code, a.stderr)
 		}
 	})
+}
+
+// A PostgreSQL database belongs to one process and one data folder at a time.
+func TestOneProcessOneDatabase(t *testing.T) {
+	t.Parallel()
+	cfg := dbtest.PostgresConfig(t)
+	open := func() (*app.App, error) {
+		return app.Open(t.Context(), app.Settings{
+			Data: t.TempDir(), Cache: t.TempDir(), DatabaseURL: secret.Text(cfg.URL), Sandbox: "none", Path: os.Getenv("PATH"),
+		}, slog.New(slog.DiscardHandler))
+	}
+	first, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(); fault.CodeOf(err) != "db.locked" {
+		t.Errorf("a second process: %v", err)
+	}
+	p := project.Project{Name: "Plants", Idea: "plants", Type: "traditional", Mode: "local_only", Tier: "standard", Teaching: "expert"}
+	err = first.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		if err := project.Create(ctx, tx, &p); err != nil {
+			return err
+		}
+		_, err := project.MoveHead(ctx, tx, project.Move{Project: p.ID, To: "1234", Kind: "platform", Actor: project.Platform})
+		return err
+	})
+	if err := errors.Join(err, first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(); fault.CodeOf(err) != "data.other" || !strings.Contains(fault.Public(err), "Plants") {
+		t.Errorf("another data folder: %v", err)
+	}
 }
 
 // Without a sandbox checks are blocked, with the sentence that says what to do,
