@@ -8,12 +8,14 @@ mkdir -p build bin/tools
 go build -o bin/tools/testreport ./scripts/testreport
 go vet ./...
 
-strict=()
-if in_ci; then strict=(-no-skips); fi
-rm -rf build/cover.out build/summary.txt build/cover-runs
+# In CI every test runs. Elsewhere go test repeats the results of packages of which
+# nothing has changed since they passed, and the report says of how many.
+strict=() anew=()
+if in_ci; then strict=(-no-skips) anew=(-count=1); fi
+rm -rf build/cover.out build/summary.txt
 mkdir -p build/cover-runs
-# Whole runs are programs of their own: they leave their coverage in a folder,
-# and it is added to that of the tests.
+# Whole runs are programs of their own: they leave their coverage in a folder, which
+# their tests empty when they begin, and it is added to that of the tests.
 export LAYERCAKE_TEST_COVER=$PWD/build/cover-runs
 # SQLite itself, C translated to Go, is not ours to check for races, and with the
 # detector in it every test of a database takes ten times as long. All that calls
@@ -28,7 +30,7 @@ quick=(
 tests() {
 	local status=0
 	CGO_ENABLED=1 scripts/with-postgres.sh \
-		go test -json -race "${quick[@]}" -timeout 20m -coverprofile=build/cover.out ./... || status=$?
+		go test -json -race "${anew[@]}" "${quick[@]}" -timeout 20m -coverprofile=build/cover.out ./... || status=$?
 	if [ -n "$(ls -A build/cover-runs)" ]; then
 		go tool covdata textfmt -i=build/cover-runs -o build/cover-runs.out
 		tail -n +2 build/cover-runs.out >>build/cover.out

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	_ "github.com/layercake-app/layercake/internal/app/cli" // a change of it is one of the program
 )
 
 // tools are what a whole run needs. With CI=true a missing one is a failure.
@@ -67,7 +69,15 @@ func binary(t *testing.T) string {
 		}
 		built.path = filepath.Join(built.dir, "layercake")
 		args := []string{"build", "-o", built.path}
+		// What is built here counts as an input of these tests; the packages that the
+		// program consists of are imported.
+		if _, built.err = os.Stat("../../cmd/layercake/main.go"); built.err != nil {
+			return
+		}
 		if coverDir() != "" {
+			if built.err = emptyFolder(coverDir()); built.err != nil {
+				return
+			}
 			// Only a program whose main package is covered too writes its figures.
 			args = append(args, "-cover", "-covermode=atomic", "-coverpkg=github.com/layercake-app/layercake/...")
 		}
@@ -81,6 +91,14 @@ func binary(t *testing.T) string {
 		t.Fatal(built.err)
 	}
 	return built.path
+}
+
+func emptyFolder(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
 }
 
 // cacheDir is shared by all runs of the tests on this machine: it holds the

@@ -44,6 +44,7 @@ func run(o options, in io.Reader, out io.Writer) error {
 		return err
 	}
 	tests.tellSlowest(out)
+	tests.tellRepeated(out)
 	verdict := tests.verdict(o, out)
 	if o.profile != "" && tests.failed == 0 {
 		if err := reportCoverage(o, out); err != nil && verdict == nil {

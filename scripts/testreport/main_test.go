@@ -41,6 +41,13 @@ func TestRun(t *testing.T) {
 				{Action: "pass", Package: "p", Test: "A", Elapsed: 61.5},
 			}, "1 passed, 0 failed", "slow   61.5 s p A", false,
 		},
+		{
+			"repeated results are told", options{}, []event{
+				{Action: "pass", Package: "p", Test: "A"},
+				{Action: "output", Package: "p", Output: "ok  \tp\t(cached)\tcoverage: 50.0% of statements\n"},
+				{Action: "output", Package: "q", Output: "ok  \tq\t1.2s\tcoverage: 50.0% of statements\n"},
+			}, "1 passed, 0 failed", "repeated results of 1 packages", false,
+		},
 		{"nothing ran", options{minTests: 1}, []event{{Action: "pass", Package: "p"}}, "0 passed, 0 failed", "", true},
 		{
 			"a parent is not a test of its own",

@@ -21,6 +21,7 @@ type event struct {
 // tests counts leaves: a test that only groups subtests is not one itself.
 type tests struct {
 	passed, failed, skipped int
+	repeated                int // packages whose result go test repeats, since nothing they depend on has changed
 	parents                 map[string]bool // names with subtests
 	output                  map[string]*strings.Builder
 	failedBelow             map[string]bool // names of which a subtest, or packages of which a test, failed
@@ -86,6 +87,9 @@ func (t *tests) take(e event, out io.Writer) {
 // test says until it is known to have failed.
 func (t *tests) takeOutput(e event, name string, out io.Writer) {
 	if e.Test == "" && isVerdictLine(e.Output) {
+		if strings.Contains(e.Output, "\t(cached)") {
+			t.repeated++
+		}
 		fmt.Fprint(out, e.Output)
 		return
 	}
@@ -141,6 +145,13 @@ func (t *tests) tellSlowest(out io.Writer) {
 	slices.SortStableFunc(t.spent, func(a, b spent) int { return cmp.Compare(b.seconds, a.seconds) })
 	for _, s := range t.spent[:min(slowest, len(t.spent))] {
 		fmt.Fprintf(out, "slow %6.1f s %s\n", s.seconds, s.name)
+	}
+}
+
+// tellRepeated says how many packages were not tested anew.
+func (t *tests) tellRepeated(out io.Writer) {
+	if t.repeated > 0 {
+		fmt.Fprintf(out, "repeated results of %d packages, of which nothing has changed since they passed\n", t.repeated)
 	}
 }
 
