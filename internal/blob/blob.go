@@ -54,6 +54,9 @@ func OpenDir(root string) (*Dir, error) {
 	return d, syncFolder(root)
 }
 
+// View is OpenDir for reading alone: nothing is created, cleared or checked.
+func View(root string) *Dir { return &Dir{root: root} }
+
 // Put stores data and returns its key, the SHA-256 in lower-case hexadecimal.
 // fault.Full "blob.full" when the disk is full.
 func (d *Dir) Put(ctx context.Context, data []byte) (key string, err error) {
@@ -133,10 +136,14 @@ func (d *Dir) Get(_ context.Context, key string) ([]byte, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(d.path(key))
+	info, err := os.Stat(d.path(key))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, missing(key)
 	}
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, corrupt(key) // a named pipe would never end
+	}
+	data, err := os.ReadFile(d.path(key))
 	if err != nil {
 		return nil, fmt.Errorf("read blob %s: %w", key, err)
 	}

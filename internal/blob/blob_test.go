@@ -299,3 +299,24 @@ func TestAFolderThatCannotBeUsedIsNamed(t *testing.T) {
 		t.Errorf("%v, want blob.open naming %s", err, root)
 	}
 }
+
+func TestViewMakesNothingAndWaitsForNothing(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "blobs")
+	key := strings.Repeat("a", 64)
+	if _, err := blob.View(root).Get(t.Context(), key); fault.CodeOf(err) != "blob.missing" {
+		t.Errorf("a missing folder: %v", err)
+	}
+	if _, err := os.Lstat(root); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder was made: %v", err)
+	}
+	if err := os.MkdirAll(filepath.Join(root, "sha256", "aa"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(root, "sha256", "aa", key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := blob.View(root).Get(t.Context(), key); fault.CodeOf(err) != "blob.corrupt" {
+		t.Errorf("a named pipe: %v", err)
+	}
+}

@@ -33,6 +33,9 @@ type Config struct {
 	Path string
 	// URL is a postgres:// address; when set, Path is ignored.
 	URL string
+	// ReadOnly opens an existing SQLite file for Read alone: neither the file nor
+	// its schema is ever changed, and Write fails.
+	ReadOnly bool
 }
 
 // DB is an open database; its methods may be called by many goroutines at once.
@@ -53,6 +56,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Path == "" {
 		return nil, fault.Invalid("db.path", "No database is named. Give a file path or a postgres:// address.")
 	}
+	if cfg.ReadOnly {
+		return openReadOnly(ctx, cfg.Path)
+	}
 	return openSQLite(ctx, cfg.Path)
 }
 
@@ -64,7 +70,9 @@ func (d *DB) Close() error {
 	if d.reader != nil {
 		errs = append(errs, d.reader.Close())
 	}
-	errs = append(errs, d.writer.Close())
+	if d.writer != nil {
+		errs = append(errs, d.writer.Close())
+	}
 	if d.pool != nil {
 		d.pool.Close()
 	}
@@ -137,6 +145,8 @@ func (d *DB) run(ctx context.Context, readOnly bool, fn func(ctx context.Context
 
 var errNested = errors.New("db: Write or Read called inside a transaction of the same database; pass the Tx down instead")
 
+var errReadOnly = errors.New("db: Write called on a database that was opened for reading alone")
+
 func (d *DB) begin(ctx context.Context, readOnly bool) (*Tx, error) {
 	if d.pool != nil {
 		opts := pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}
@@ -152,6 +162,9 @@ func (d *DB) begin(ctx context.Context, readOnly bool) (*Tx, error) {
 	from := d.writer
 	if readOnly {
 		from = d.reader
+	}
+	if from == nil {
+		return nil, wrap("begin transaction", errReadOnly)
 	}
 	tx, err := from.BeginTx(ctx, &sql.TxOptions{ReadOnly: readOnly})
 	if err != nil {

@@ -75,6 +75,41 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	return d, nil
 }
 
+// openReadOnly opens a file that must be there and ours. SQLite may lay its two
+// working files beside it, as every reader does.
+func openReadOnly(ctx context.Context, path string) (*DB, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("find database file: %w", err)
+	}
+	info, err := os.Stat(abs)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, fault.Unavailable("db.open", "There is no database file %s that this user may read.", abs).Because(err)
+	}
+	fresh, err := checkHeader(abs, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	if fresh {
+		return nil, foreign(abs, "it is empty")
+	}
+	reader, err := sql.Open("sqlite", dataSource(abs, url.Values{
+		"mode":        {"ro"},
+		"_pragma":     {"busy_timeout(10000)", "foreign_keys(1)", "trusted_schema(0)"},
+		"_dqs":        {"0"},
+		"_query_only": {"1"},
+		"_timeout":    {"10000"},
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	d := &DB{reader: reader}
+	if err := d.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("read database %s: %w", abs, err), d.Close())
+	}
+	return d, nil
+}
+
 // dataSource builds the address as a URI, so that no character of the path is
 // taken for an option.
 func dataSource(abs string, options url.Values) string {
@@ -84,7 +119,11 @@ func dataSource(abs string, options url.Values) string {
 // checkFile looks at the header only, so that a foreign file is not even
 // opened for writing. It creates a missing file, readable by its owner alone.
 func checkFile(abs string) (fresh bool, err error) {
-	f, err := os.OpenFile(abs, os.O_RDWR|os.O_CREATE, 0o600)
+	return checkHeader(abs, os.O_RDWR|os.O_CREATE)
+}
+
+func checkHeader(abs string, flags int) (fresh bool, err error) {
+	f, err := os.OpenFile(abs, flags, 0o600)
 	if err != nil {
 		return false, fault.Unavailable("db.open",
 			"The database file %s cannot be opened. Check that its folder exists and that this user may write there.", abs).Because(err)

@@ -327,3 +327,40 @@ func TestWhatWasCommittedSurvivesAKill(t *testing.T) {
 		promised = 0
 	}
 }
+
+func TestReadOnlyChangesNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "layercake.db")
+	if _, err := db.Open(t.Context(), db.Config{Path: path, ReadOnly: true}); fault.CodeOf(err) != "db.open" {
+		t.Errorf("a missing file: %v", err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the missing file was made: %v", err)
+	}
+	writer := openFile(t, path)
+	if err := writer.MigrateUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := db.Open(t.Context(), db.Config{Path: path, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int64
+	count := func(ctx context.Context, tx *db.Tx) error { return tx.One(ctx, &n, "SELECT COUNT(*) FROM projects") }
+	if err := reader.Read(t.Context(), count); err != nil {
+		t.Error(err)
+	}
+	remove := func(ctx context.Context, tx *db.Tx) error {
+		_, err := tx.Exec(ctx, "DELETE FROM projects")
+		return err
+	}
+	if err := reader.Write(t.Context(), remove); err == nil {
+		t.Error("Write was allowed")
+	}
+	if err := reader.Read(t.Context(), remove); err == nil {
+		t.Error("Read was allowed to write")
+	}
+	if err := reader.Close(); err != nil {
+		t.Error(err)
+	}
+}

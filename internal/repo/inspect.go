@@ -15,7 +15,14 @@ import (
 // reading: Show, Files, Read, Tags, Log and Changed work on it. Nothing in its
 // own configuration can make git run a program or reach the network.
 func Inspect(dir string) (*Repo, error) {
-	gitDir := filepath.Join(dir, ".git")
+	return inspect(dir, filepath.Join(dir, ".git"))
+}
+
+// InspectBare is Inspect for a repository without files, such as a project's in
+// a data folder.
+func InspectBare(gitDir string) (*Repo, error) { return inspect(gitDir, gitDir) }
+
+func inspect(dir, gitDir string) (*Repo, error) {
 	info, err := os.Lstat(gitDir)
 	if err != nil || !info.IsDir() {
 		return nil, fault.Invalid("repo.none", "%s is no git repository with its own .git folder. Name a folder that was cloned or exported.", dir).Because(err)
@@ -38,9 +45,15 @@ func Inspect(dir string) (*Repo, error) {
 // Check reads every object and says whether each is whole and is what its name
 // says, and whether none is missing. Git's reading commands do not: they
 // believe the index of a pack, so a repository from elsewhere must pass Check
-// before what is read from it proves anything.
-func (r *Repo) Check(ctx context.Context) error {
-	_, err := r.run(ctx, call{args: []string{"fsck", "--full", "--no-dangling", "--no-progress"}})
+// before what is read from it proves anything. With commits, only what they
+// reach must not be missing: others may be at work in the repository meanwhile.
+func (r *Repo) Check(ctx context.Context, commits ...string) error {
+	for _, c := range commits {
+		if err := checkCommit(c); err != nil {
+			return err
+		}
+	}
+	_, err := r.run(ctx, call{args: append([]string{"fsck", "--full", "--no-dangling", "--no-progress"}, commits...)})
 	if code := exitCode(err); code > 0 {
 		return damaged(err, cut(err.Error(), 300))
 	}

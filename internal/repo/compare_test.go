@@ -1,0 +1,63 @@
+package repo
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/layercake-app/layercake/internal/fault"
+)
+
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	r, commit := exportable(t)
+	dir := filepath.Join(t.TempDir(), "export")
+	if err := r.ExportFolder(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	other, err := Inspect(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Compare(t.Context(), commit); err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, text, what string }{
+		{"README.md", strings.ToUpper(string(readme)), "is not what the commit holds"},
+		{"README.md", string(readme) + "\r\n", "is not what the commit holds"},
+		{"README.md", "", "is missing"},
+		{"new/deep/file", "x", "is not part of the commit"},
+		{"new/.git/config", "x", "is not part of the commit"},
+	} {
+		path := filepath.Join(dir, filepath.FromSlash(c.name))
+		if c.what == "is missing" {
+			err = os.Remove(path)
+		} else {
+			write(t, dir, c.name, c.text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d *Deviation
+		if err := other.Compare(t.Context(), commit); !errors.As(err, &d) || d.Path != c.name || d.What != c.what {
+			t.Errorf("%s %q: %v", c.name, c.text, err)
+		}
+		if err := errors.Join(os.RemoveAll(filepath.Join(dir, "new")), os.WriteFile(filepath.Join(dir, "README.md"), readme, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := other.Compare(t.Context(), commit); err != nil {
+		t.Errorf("all was put back: %v", err)
+	}
+	if data, err := ReadIn(dir, "README.md", int64(len(readme))); err != nil || string(data) != string(readme) {
+		t.Errorf("%q, %v", data, err)
+	}
+	_, err = ReadIn(dir, "README.md", int64(len(readme))-1)
+	refused(t, err, fault.KindTooLarge, "repo.too_large")
+}
