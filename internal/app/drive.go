@@ -103,6 +103,9 @@ func (d *driver) look(ctx context.Context) (Outcome, bool, error) {
 	case o.Change.Status == project.ChangeCancelled:
 		return Outcome{Status: "failed", Reason: "the change was cancelled", Last: o}, true, nil
 	case d.reached(o):
+		if err := d.Flow.SealSoFar(ctx, d.project); err != nil {
+			return Outcome{}, false, err
+		}
 		return Outcome{Status: "completed", Reason: "stopped after " + d.until + " as asked", Last: o}, true, d.Flow.Publish(ctx, d.project)
 	}
 	acted, err := d.act(ctx, o)

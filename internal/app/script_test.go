@@ -76,6 +76,12 @@ func TestScripts(t *testing.T) {
 			if v := p.run("verify", p.data); v.code != 0 {
 				t.Errorf("verify: %s", v.stdout)
 			}
+			if c.code != 0 {
+				return
+			}
+			if v := p.run("verify", p.out); v.code != 0 {
+				t.Errorf("verify of what was exported half-way: %s", v.stdout)
+			}
 		})
 	}
 }

@@ -67,7 +67,7 @@ func (f *Flow) RunCheck(ctx context.Context, runner *proof.Runner, id string) er
 		}
 		_, err := f.Record.Add(ctx, tx, row.Project, project.Platform, "proof.finished", map[string]any{
 			"gate": row.Gate, "proof": id, "type": row.Type, "commit": row.Commit, "verdict": result.Verdict, "reason": result.Reason,
-			"figures": result.Figures, "logSha256": result.LogSHA256, "isolation": result.Isolation.Kind, "inputs": row.Inputs, "release": row.Release,
+			"figures": result.Figures, "logSha256": result.LogSHA256, "isolation": result.Isolation.Kind, "inputs": result.Inputs, "release": row.Release,
 		})
 		if err != nil {
 			return err

@@ -200,7 +200,9 @@ func (f *Flow) Confirm(ctx context.Context, by gate.Decider, projectID, code, st
 			Project: projectID, Change: s.Change.ID, Gate: code, Type: proof.Manual, Commit: s.Change.ReleaseCommit, Release: true,
 			AskedBy: by.Actor.Kind + ":" + by.Actor.ID,
 		}, proof.Pass, statement)
-		return "proof.confirmed", map[string]any{"proof": id, "type": proof.Manual}, err
+		return "proof.confirmed", map[string]any{
+			"proof": id, "type": proof.Manual, "commit": s.Change.ReleaseCommit, "verdict": proof.Pass, "reason": statement, "release": true,
+		}, err
 	})
 }
 

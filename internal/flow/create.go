@@ -149,8 +149,12 @@ func (f *Flow) begin(ctx context.Context, by gate.Decider, projectID, from, to s
 		if err := gate.CreateAll(ctx, tx, projectID, c.ID, b); err != nil {
 			return err
 		}
+		codes := make([]string, len(b.Gates))
+		for i, g := range b.Gates {
+			codes[i] = g.Code
+		}
 		_, err = f.Record.Add(ctx, tx, projectID, by.Actor, "change.created", map[string]any{
-			"change": c.Number, "id": c.ID, "request": c.Idea, "blueprint": b.Name, "fast": c.Fast, "method": by.Method, "base": to,
+			"change": c.Number, "id": c.ID, "request": c.Idea, "blueprint": b.Name, "fast": c.Fast, "method": by.Method, "base": to, "gates": codes,
 		})
 		if err != nil {
 			return err
@@ -186,8 +190,18 @@ func FastTrack(request string) bool {
 // Seal records the whole event log in the repository once the change has
 // ended. It is idempotent; the head it moves to is the last one.
 func (f *Flow) Seal(ctx context.Context, projectID string) error {
+	return f.seal(ctx, projectID, false)
+}
+
+// SealSoFar is Seal for a change that is still open: what is exported half-way
+// carries the events up to there, its last decision among them.
+func (f *Flow) SealSoFar(ctx context.Context, projectID string) error {
+	return f.seal(ctx, projectID, true)
+}
+
+func (f *Flow) seal(ctx context.Context, projectID string, open bool) error {
 	for range 50 {
-		done, err := f.sealOnce(ctx, projectID)
+		done, err := f.sealOnce(ctx, projectID, open)
 		if err != nil || done {
 			return err
 		}
@@ -195,7 +209,7 @@ func (f *Flow) Seal(ctx context.Context, projectID string) error {
 	return fault.Conflict("project.busy", "Project %s changes too fast to seal.", projectID)
 }
 
-func (f *Flow) sealOnce(ctx context.Context, projectID string) (bool, error) {
+func (f *Flow) sealOnce(ctx context.Context, projectID string, open bool) (bool, error) {
 	var p project.Project
 	var c project.Change
 	var events []event.Event
@@ -209,8 +223,12 @@ func (f *Flow) sealOnce(ctx context.Context, projectID string) (bool, error) {
 		events, err = allEvents(ctx, tx, projectID)
 		return err
 	})
-	if err != nil || c.Status == project.ChangeOpen {
+	if err != nil || c.Status == project.ChangeOpen && !open || len(events) == 0 {
 		return true, err
+	}
+	message, when := fmt.Sprintf("Record of change %d", c.Number), c.EndedAt.Time
+	if c.Status == project.ChangeOpen {
+		message, when = message+" so far", events[len(events)-1].At.Time
 	}
 	put := map[string][]byte{}
 	if err := eventFiles(projectID, events, put); err != nil {
@@ -224,7 +242,7 @@ func (f *Flow) sealOnce(ctx context.Context, projectID string) (bool, error) {
 		return false, fmt.Errorf("read sealed head: %w", err)
 	}
 	commit, err := f.Tree.Commit(ctx, projectID, repo.CommitSpec{
-		Parent: p.Head, Put: put, Author: author, When: c.EndedAt.Time, Message: fmt.Sprintf("Record of change %d", c.Number), Allow: repo.AllowAll,
+		Parent: p.Head, Put: put, Author: author, When: when, Message: message, Allow: repo.AllowAll,
 	})
 	if err != nil {
 		return false, fmt.Errorf("commit record of %s: %w", projectID, err)

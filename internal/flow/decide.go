@@ -93,14 +93,33 @@ func (f *Flow) approveOnce(ctx context.Context, by gate.Decider, projectID, code
 type approved struct {
 	by        gate.Decider
 	decisions []gate.Decision
-	commit    string // empty while the quorum is not reached
+	rests     []string // by decision, what its statement rests on
+	commit    string   // empty while the quorum is not reached
 }
 
 // covers reports whether what was made ready is what has to be decided now: the
-// same gates in the same round, with the same quorum reached.
+// same gates in the same round, on the same proofs and waivers, with the same
+// quorum reached.
 func (p *approved) covers(views []*gate.View) bool {
 	return slices.EqualFunc(p.decisions, views, func(d gate.Decision, v *gate.View) bool { return d.Gate == v.ID && d.Round == v.Round }) &&
+		slices.EqualFunc(p.rests, views, func(rests string, v *gate.View) bool { return rests == restsOn(v) }) &&
 		reachesQuorum(views) == (p.commit != "")
+}
+
+// restsOn names the proofs that a gate asks for, the ones there are, and the
+// waivers in force.
+func restsOn(v *gate.View) string {
+	var out []string
+	for _, r := range v.Required {
+		out = append(out, r.Type)
+		if r.Last != nil {
+			out = append(out, r.Last.ID)
+		}
+	}
+	for _, w := range v.Waivers {
+		out = append(out, w.ID)
+	}
+	return strings.Join(out, " ")
 }
 
 // prepare checks the approval, and commits its evidence on top of the head. It
@@ -148,7 +167,7 @@ func (f *Flow) prepare(ctx context.Context, l *look, by gate.Decider, code strin
 		if err := f.evidenceFiles(ctx, l, s, v, d, put); err != nil {
 			return nil, err
 		}
-		out.decisions = append(out.decisions, d)
+		out.decisions, out.rests = append(out.decisions, d), append(out.rests, restsOn(v))
 	}
 	if !reachesQuorum(views) {
 		return out, nil
@@ -282,7 +301,7 @@ func (f *Flow) record(ctx context.Context, tx *db.Tx, s *State, views []*gate.Vi
 		}
 		e, err := f.Record.Add(ctx, tx, s.Project.ID, p.by.Actor, typ, map[string]any{
 			"change": s.Change.Number, "gate": v.Code, "decision": d.ID, "method": d.Method, "comment": d.Comment, "head": d.Head,
-			"commit": d.Commit, "tag": d.Tag, "documents": d.DocumentDigest, "work": d.WorkDigest, "design": d.Design,
+			"commit": d.Commit, "tag": d.Tag, "documents": d.DocumentDigest, "work": d.WorkDigest, "design": d.Design, "required": requiredTypes(v),
 		})
 		if err != nil {
 			return nil, err

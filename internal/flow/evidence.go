@@ -29,6 +29,7 @@ type Statement struct {
 	Decision     gate.Decision `json:"decision"`
 	AutoApproved bool          `json:"autoApproved"`
 	Deliverables []Certified   `json:"deliverables"`
+	Required     []string      `json:"required"` // the types of proof that the gate asked for
 	Proofs       []Evidence    `json:"proofs"`
 	Waivers      []gate.Waiver `json:"waivers"`
 	Model        string        `json:"model"`
@@ -93,7 +94,7 @@ func TagName(change int64, code string, nth int64) string {
 func (f *Flow) evidenceFiles(ctx context.Context, l *look, s *State, v *gate.View, d gate.Decision, put map[string][]byte) error {
 	st := Statement{
 		Version: 1, Project: s.Project.ID, Change: s.Change.Number, Gate: v.Code, Name: v.Spec.Name, Decision: d,
-		AutoApproved: d.Method == gate.Delegated, Deliverables: []Certified{}, Proofs: []Evidence{}, Waivers: append([]gate.Waiver{}, v.Waivers...), Model: f.Model,
+		AutoApproved: d.Method == gate.Delegated, Deliverables: []Certified{}, Required: requiredTypes(v), Proofs: []Evidence{}, Waivers: append([]gate.Waiver{}, v.Waivers...), Model: f.Model,
 	}
 	for _, o := range v.Deliverables {
 		for _, path := range o.Paths {
@@ -116,6 +117,14 @@ func (f *Flow) evidenceFiles(ctx context.Context, l *look, s *State, v *gate.Vie
 	}
 	put[StatementPath(s.Change.Number, v.Code, v.Decisions+1)] = append(data, '\n')
 	return nil
+}
+
+func requiredTypes(v *gate.View) []string {
+	types := make([]string, len(v.Required))
+	for i, r := range v.Required {
+		types[i] = r.Type
+	}
+	return types
 }
 
 func (f *Flow) evidenceOf(ctx context.Context, row *proof.Row, put map[string][]byte) (Evidence, error) {
