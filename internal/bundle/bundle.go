@@ -1,26 +1,31 @@
 // Package bundle checks the evidence of a project, wherever it lies: in a data
 // folder, in a repository, or in a zip of one. It believes nothing that it has
-// not recomputed: the chain of events, the logs behind each proof, the
-// documents behind each decision, and the tags that anchor the chain. The first
-// claim that does not hold is named.
+// not recomputed: the chain of events, the way of each change through its gates,
+// the logs behind each proof, the documents behind each decision, the tags that
+// anchor the chain, and that the files are those which were decided on. The
+// first claim that does not hold is named. Nothing is signed: whoever writes a
+// whole history anew is found out only by the head of the chain, kept elsewhere.
 package bundle
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strings"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 
 	"github.com/layercake-app/layercake/internal/event"
 	"github.com/layercake-app/layercake/internal/fault"
-	"github.com/layercake-app/layercake/internal/flow"
-	"github.com/layercake-app/layercake/internal/gate"
 )
 
 // Options say how strict a verification is.
 type Options struct {
 	// RequireHuman refuses decisions that were delegated to the machine.
 	RequireHuman bool
+	// Expect is the hash of the last event, as an earlier verification printed
+	// it; a project with another one is refused. Empty expects nothing.
+	Expect string
 }
 
 // Report lists what was found to hold, in order.
@@ -37,157 +42,19 @@ func broken(format string, args ...any) error {
 	return fault.Conflict("verify.broken", "%s", fmt.Sprintf(format, args...))
 }
 
-// decided is what the event of an approval says.
-type decided struct {
-	Change    int64       `json:"change"`
-	Gate      string      `json:"gate"`
-	Decision  string      `json:"decision"`
-	Method    gate.Method `json:"method"`
-	Head      string      `json:"head"`
-	Commit    string      `json:"commit"`
-	Tag       string      `json:"tag"`
-	Documents string      `json:"documents"`
-	Work      string      `json:"work"`
-
-	event event.Event
-}
-
-// finished is what the event of a finished proof says.
-type finished struct {
-	Proof     string `json:"proof"`
-	Type      string `json:"type"`
-	Commit    string `json:"commit"`
-	Verdict   string `json:"verdict"`
-	LogSHA256 string `json:"logSha256"`
-	Isolation string `json:"isolation"`
-}
-
-// history is what the chain of events says, by id.
-type history struct {
-	approvals []decided
-	proofs    map[string]finished
-	completed map[int64]bool
-}
-
-func readHistory(events []event.Event) (history, error) {
-	h := history{proofs: map[string]finished{}, completed: map[int64]bool{}}
-	for _, e := range events {
-		var err error
-		switch e.Type {
-		case "gate.approved":
-			d := decided{event: e}
-			err = json.Unmarshal(e.Data, &d)
-			h.approvals = append(h.approvals, d)
-		case "proof.finished":
-			var f finished
-			err = json.Unmarshal(e.Data, &f)
-			h.proofs[f.Proof] = f
-		case "proof.confirmed":
-			var f finished
-			if err = json.Unmarshal(e.Data, &f); err == nil {
-				f.Verdict = "pass"
-				h.proofs[f.Proof] = f
-			}
-		case "change.completed":
-			var c struct {
-				Number int64 `json:"number"`
-			}
-			err = json.Unmarshal(e.Data, &c)
-			h.completed[c.Number] = true
-		}
-		if err != nil {
-			return h, broken("event %d (%s) cannot be read", e.Seq, e.Type)
-		}
-	}
-	return h, nil
-}
-
-// checkDecision holds a decision against its event.
-func checkDecision(d decided, opt Options) error {
-	if d.event.Actor.Kind != event.Person {
-		return broken("%s of change %d was approved by %s %s, not by a person (event %d)", d.Gate, d.Change, d.event.Actor.Kind, d.event.Actor.ID, d.event.Seq)
-	}
-	if d.Method != gate.Session && d.Method != gate.Terminal && d.Method != gate.Delegated {
-		return broken("%s of change %d was approved by the unknown method %q (event %d)", d.Gate, d.Change, d.Method, d.event.Seq)
-	}
-	if opt.RequireHuman && d.Method == gate.Delegated {
-		return broken("%s of change %d was AUTO-APPROVED in the name of %s; a human has to decide it", d.Gate, d.Change, d.event.Actor.ID)
-	}
-	return nil
-}
-
-// checkStatement holds a statement against the decision's event and its proofs
-// against theirs. readLog returns the bytes of a log by its SHA-256.
-func checkStatement(st flow.Statement, d decided, h history, readLog func(e flow.Evidence) ([]byte, error), sum func([]byte) string) error {
-	where := fmt.Sprintf("the statement of %s of change %d", d.Gate, d.Change)
-	switch {
-	case st.Decision.ID != d.Decision:
-		return broken("%s speaks of another decision than event %d", where, d.event.Seq)
-	case st.Decision.Method != d.Method || st.AutoApproved != (d.Method == gate.Delegated):
-		return broken("%s names another method than event %d", where, d.event.Seq)
-	case st.Decision.Head != d.Head || st.Decision.DocumentDigest != d.Documents || st.Decision.WorkDigest != d.Work:
-		return broken("%s saw something else than event %d says", where, d.event.Seq)
-	case st.Decision.Actor != d.event.Actor.Kind+":"+d.event.Actor.ID:
-		return broken("%s names another person than event %d", where, d.event.Seq)
-	}
-	for _, e := range st.Proofs {
-		if err := checkEvidence(where, st, e, h, readLog, sum); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkEvidence(where string, st flow.Statement, e flow.Evidence, h history, readLog func(e flow.Evidence) ([]byte, error), sum func([]byte) string) error {
-	f, ok := h.proofs[e.ID]
-	switch {
-	case !ok:
-		return broken("%s carries %s %s, of which the events know nothing", where, e.Type, e.ID)
-	case f.Type != e.Type || f.Verdict != e.Verdict || e.Source == "platform" && (f.LogSHA256 != e.LogSHA256 || f.Commit != e.Commit || f.Isolation != e.Isolation):
-		return broken("%s says something else of %s than its event", where, e.Type)
-	case e.Verdict != "pass" && !waived(st, e.Type):
-		return broken("%s rests on %s with the verdict %s", where, e.Type, e.Verdict)
-	case e.Source == "platform" && e.Verdict == "pass" && (e.LogSHA256 == "" || e.Isolation == "" || e.Isolation == "none" || e.Isolation == "host"):
-		return broken("%s rests on %s without a log or without isolation", where, e.Type)
-	}
-	if e.LogSHA256 == "" {
-		return nil
-	}
-	log, err := readLog(e)
-	if err != nil {
-		return broken("%s rests on %s, whose log %s is missing", where, e.Type, e.LogSHA256)
-	}
-	if got := sum(log); got != e.LogSHA256 {
-		return broken("the log of %s at %s was changed: its SHA-256 is %s, not %s", e.Type, st.Gate, got, e.LogSHA256)
-	}
-	return nil
-}
-
-func waived(st flow.Statement, typ string) bool {
-	for _, w := range st.Waivers {
-		if w.Rule == "proof" && (w.Subject == "" || w.Subject == typ) {
-			return true
-		}
-	}
-	return false
-}
-
-// anchored reports whether a tag's message names the decision's event.
-func anchored(message string, e event.Event) bool {
-	want := fmt.Sprintf("Event: %d %s", e.Seq, e.Hash)
-	for _, line := range strings.Split(message, "\n") {
-		if strings.TrimSpace(line) == want {
-			return true
-		}
-	}
-	return false
-}
+var validHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // Verify checks what lies at path: a data folder, a repository, or a zip of
 // one. The report lists what holds; the error names the first claim that does
-// not.
+// not. It changes nothing and creates nothing, but for the working files that
+// SQLite lays beside a database. What cannot be verified at all, because there
+// is nothing of the kind at path, is a fault of kind invalid with the code
+// "verify.path" or "verify.expect".
 func Verify(ctx context.Context, path string, opt Options) (Report, error) {
 	var r Report
+	if opt.Expect != "" && !validHash.MatchString(opt.Expect) {
+		return r, fault.Invalid("verify.expect", "%q is no hash of an event: it has 64 digits from 0 to 9 and a to f. Copy it from what `layercake verify` printed.", opt.Expect)
+	}
 	kind, err := kindOf(path)
 	if err != nil {
 		return r, err
@@ -201,4 +68,50 @@ func Verify(ctx context.Context, path string, opt Options) (Report, error) {
 		err = verifyRepository(ctx, path, opt, &r)
 	}
 	return r, err
+}
+
+const (
+	kindData = "data"
+	kindZip  = "zip"
+	kindRepo = "repository"
+)
+
+// kindOf says what lies at path. What has a .git is a repository, whatever else
+// somebody has put there.
+func kindOf(path string) (string, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return "", fault.Invalid("verify.path", "There is nothing at %s. Name a data folder, a repository or a zip.", path).Because(err)
+	case info.Mode().IsRegular():
+		return kindZip, nil
+	case !info.IsDir():
+		return "", fault.Invalid("verify.path", "%s is neither a folder nor a file. Name a data folder, a repository or a zip.", path)
+	}
+	if _, err := os.Lstat(filepath.Join(path, ".git")); err == nil {
+		return kindRepo, nil
+	}
+	if _, err := os.Lstat(filepath.Join(path, databaseFile)); err == nil {
+		return kindData, nil
+	}
+	return "", fault.Invalid("verify.path", "%s is neither a data folder of LayerCake nor a git repository.", path)
+}
+
+// expected holds the ends of the chains against the hash that is expected, which
+// has to be one of them.
+func expected(opt Options, chains ...[]event.Event) error {
+	if opt.Expect == "" {
+		return nil
+	}
+	for _, events := range chains {
+		i := slices.IndexFunc(events, func(e event.Event) bool { return e.Hash == opt.Expect })
+		switch {
+		case i < 0:
+		case i == len(events)-1:
+			return nil
+		default:
+			return broken("the expected hash is that of event %d, and the log has gone on to event %d since. Expect the newer hash once you know what happened in between", i+1, len(events))
+		}
+	}
+	return broken("no log ends with the expected hash %s: this is another history. Get it again from where it came from, or ask for the right hash", opt.Expect)
 }
