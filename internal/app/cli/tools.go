@@ -16,19 +16,21 @@ import (
 type verifyCmd struct {
 	Path         string `arg:"" help:"A data folder, a repository or a zip." type:"path"`
 	RequireHuman bool   `help:"Refuse decisions that were delegated to the machine."`
+	Expect       string `help:"Refuse another history: the hash of the last event, as verify printed it." placeholder:"HASH"`
 }
 
-// Run checks every claim and prints the first broken one last.
+// Run checks every claim and prints the first broken one last. What the claims
+// quote was written by whoever made the evidence.
 func (c *verifyCmd) Run(e *env) error {
-	report, err := bundle.Verify(e.ctx, c.Path, bundle.Options{RequireHuman: c.RequireHuman})
+	report, err := bundle.Verify(e.ctx, c.Path, bundle.Options{RequireHuman: c.RequireHuman, Expect: c.Expect})
 	for _, claim := range report.Claims {
-		fmt.Fprintf(e.term.Out, "holds   %s\n", claim)
+		fmt.Fprintf(e.term.Out, "holds   %s\n", oneLine(claim))
 	}
 	if err != nil {
-		if fault.KindOf(err) == fault.KindInvalid {
+		if code := fault.CodeOf(err); code == "verify.path" || code == "verify.expect" {
 			return err
 		}
-		fmt.Fprintf(e.term.Out, "BROKEN  %s\n", fault.Public(err))
+		fmt.Fprintf(e.term.Out, "BROKEN  %s\n", oneLine(fault.Public(err)))
 		if fault.KindOf(err) == fault.KindInternal {
 			e.log.ErrorContext(e.ctx, "verify failed", "error", err)
 		}
