@@ -110,8 +110,8 @@ func expected(opt Options, chains ...[]event.Event) error {
 		case i == len(events)-1:
 			return nil
 		default:
-			return broken("the expected hash is that of event %d, and the log has gone on to event %d since. Expect the newer hash once you know what happened in between", i+1, len(events))
+			return broken("the expected hash is that of event %d, and the log has gone on to event %d since. Expect the newer hash once you know what happened in between.", i+1, len(events))
 		}
 	}
-	return broken("no log ends with the expected hash %s: this is another history. Get it again from where it came from, or ask for the right hash", opt.Expect)
+	return broken("no log ends with the expected hash %s: this is another history. Get it again from where it came from, or ask for the right hash.", opt.Expect)
 }

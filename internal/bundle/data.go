@@ -56,7 +56,7 @@ func (f *folder) gitDir(projectID string) string {
 func (f *folder) readRefs(ctx context.Context) error {
 	entries, err := os.ReadDir(filepath.Join(f.dir, "repos"))
 	if err != nil {
-		return nil //nolint:nilerr // which repositories are missing is said project by project
+		return nil // which repositories are missing is said project by project
 	}
 	for _, e := range entries {
 		git, err := repo.InspectBare(f.gitDir(e.Name())) //nolint:contextcheck // it bounds its own time
@@ -198,7 +198,7 @@ func (f *folder) proofs(ctx context.Context, tx *db.Tx, c project.Change, h *his
 		log, err := f.blobs.Get(ctx, row.LogKey)
 		switch {
 		case fault.CodeOf(err) == "blob.corrupt":
-			return broken("the log of %s %s of change %d was changed. Restore it from a backup", row.Type, row.ID, c.Number)
+			return broken("the log of %s %s of change %d was changed. Restore it from a backup.", row.Type, row.ID, c.Number)
 		case err != nil:
 			return broken("the log of %s %s of change %d cannot be read: %s", row.Type, row.ID, c.Number, fault.Public(err))
 		case sum(log) != row.LogSHA256:
@@ -256,7 +256,7 @@ func verifyDecisions(ctx context.Context, tx *db.Tx, c project.Change, h *histor
 func (f *folder) repository(ctx context.Context, p project.Project, h *history, made []gate.Decision, opt Options, r *Report) error {
 	git, err := repo.InspectBare(f.gitDir(p.ID)) //nolint:contextcheck // it bounds its own time: it must end also when the caller is gone
 	if err != nil {
-		return broken("the repository of %s is missing from %s. Restore it from a backup", p.ID, f.gitDir(p.ID))
+		return broken("the repository of %s is missing from %s. Restore it from a backup.", p.ID, f.gitDir(p.ID))
 	}
 	if _, err := git.Files(ctx, p.Head); err != nil {
 		return broken("the head of %s cannot be read: %s", p.ID, fault.Public(err))
@@ -269,7 +269,7 @@ func (f *folder) repository(ctx context.Context, p project.Project, h *history, 
 		if within, err := git.IsAncestor(ctx, at.main, p.Head); err != nil {
 			return damaged(err)
 		} else if !within {
-			return broken("the branch main of %s is on %s, which is not in the history of the project's head %s. Starting LayerCake on the data folder moves it back", p.ID, short(at.main), short(p.Head))
+			return broken("the branch main of %s is on %s, which is not in the history of the project's head %s. Starting LayerCake on the data folder moves it back.", p.ID, short(at.main), short(p.Head))
 		}
 	}
 	// Tags are made one after the other, so only the last ones may be missing.
@@ -279,7 +279,7 @@ func (f *folder) repository(ctx context.Context, p project.Project, h *history, 
 		case !ok && missing == "":
 			missing = d.Tag
 		case ok && missing != "":
-			return broken("the tag %s of %s is missing, though the later tag %s is there. Starting LayerCake on the data folder makes it again", missing, p.ID, d.Tag)
+			return broken("the tag %s of %s is missing, though the later tag %s is there. Starting LayerCake on the data folder makes it again.", missing, p.ID, d.Tag)
 		}
 	}
 	where := &place{git: git, head: p.Head, tags: at.tags, later: true, log: f.blobs.Get}

@@ -95,7 +95,7 @@ func (p *place) anchor(d decided) error {
 	case !ok && p.later:
 		return nil
 	case !ok:
-		return broken("%s was decided, but the tag %s is missing. Fetch the tags too, or get the repository again", d, d.Tag)
+		return broken("%s was decided, but the tag %s is missing. Fetch the tags too, or get the repository again.", d, d.Tag)
 	case tag.Commit != d.Commit:
 		return broken("the tag %s is on %s, the decision was recorded on %s", d.Tag, short(tag.Commit), short(d.Commit))
 	case !anchored(tag.Message, d.event):
@@ -126,7 +126,7 @@ func (p *place) recorded(ctx context.Context, d decided) error {
 	if within, err := p.git.IsAncestor(ctx, d.Commit, p.head); err != nil {
 		return err
 	} else if !within {
-		return broken("%s was recorded on %s, which is not in the history of %s. Check out the branch main", d, short(d.Commit), short(p.head))
+		return broken("%s was recorded on %s, which is not in the history of %s. Check out the branch main.", d, short(d.Commit), short(p.head))
 	}
 	path, err := p.beyond(ctx, d.Head, d.Commit)
 	if err != nil {
@@ -175,9 +175,9 @@ func (p *place) covered(ctx context.Context, h *history, r *Report) error {
 	case err != nil:
 		return err
 	case path != "" && h.last.completed:
-		return broken("%s at %s is not what %s: nobody approved it. Go back to the commit before, or take it through the gates as a further change", path, short(p.head), what)
+		return broken("%s at %s is not what %s: nobody approved it. Go back to the commit before, or take it through the gates as a further change.", path, short(p.head), what)
 	case path != "":
-		return broken("%s at %s is not what %s, was decided on: nobody approved it. Go back to the commit before, or carry the change on through its gates", path, short(p.head), what)
+		return broken("%s at %s is not what %s, was decided on: nobody approved it. Go back to the commit before, or carry the change on through its gates.", path, short(p.head), what)
 	}
 	r.holds("%s holds what was decided on, and nothing else but evidence", short(p.head))
 	return nil
@@ -271,7 +271,7 @@ func (p *place) checkEvidence(ctx context.Context, where string, st flow.Stateme
 	}
 	log, err := p.log(ctx, e.LogSHA256)
 	if err != nil {
-		return broken("%s rests on %s, whose log %s cannot be read. Get it again from where it came from", where, e.Type, e.LogSHA256)
+		return broken("%s rests on %s, whose log %s cannot be read. Get it again from where it came from.", where, e.Type, e.LogSHA256)
 	}
 	if got := sum(log); got != e.LogSHA256 {
 		return broken("the log of %s at %s was changed: its SHA-256 is %s, not %s", e.Type, st.Gate, got, e.LogSHA256)

@@ -40,7 +40,7 @@ func verifyRepository(ctx context.Context, dir string, opt Options, r *Report) e
 	}
 	head, err := git.Show(ctx, "HEAD")
 	if err != nil {
-		return broken("the checked-out commit cannot be read. Check out the branch main")
+		return broken("the checked-out commit cannot be read. Check out the branch main.")
 	}
 	if err := committed(ctx, git, head, dir); err != nil {
 		return err
@@ -98,7 +98,7 @@ func unchanged(ctx context.Context, git *repo.Repo, head string) error {
 	err := git.Compare(ctx, head)
 	var d *repo.Deviation
 	if errors.As(err, &d) {
-		return broken("%s %s (%s), so nobody approved the folder as it is. If that is not your doing, do not use it; to verify the commit alone, clone the repository afresh, without conversion of line ends, and verify the clone", d.Path, d.What, short(head))
+		return broken("%s %s (%s), so nobody approved the folder as it is. If that is not your doing, do not use it; to verify the commit alone, clone the repository afresh, without conversion of line ends, and verify the clone.", d.Path, d.What, short(head))
 	}
 	if fault.KindOf(err) == fault.KindInvalid {
 		return broken("%s", fault.Public(err))

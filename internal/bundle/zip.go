@@ -67,7 +67,7 @@ func unzip(ctx context.Context, path, dir string, budget uint64) (err error) {
 			return context.Cause(ctx)
 		}
 		if !filepath.IsLocal(f.Name) || !f.Mode().IsRegular() && !f.Mode().IsDir() {
-			return broken("the zip has the entry %q, which leads out of it or is no file. Make the zip again, of the exported folder alone", f.Name)
+			return broken("the zip has the entry %q, which leads out of it or is no file. Make the zip again, of the exported folder alone.", f.Name)
 		}
 		n, err := unpack(root, f, left)
 		if err != nil {
@@ -96,7 +96,7 @@ func unpack(root *os.Root, f *zip.File, left uint64) (n uint64, err error) {
 	}
 	in, err := f.Open()
 	if err != nil {
-		return 0, broken("the entry %q of the zip cannot be read. Make the zip again", f.Name)
+		return 0, broken("the entry %q of the zip cannot be read. Make the zip again.", f.Name)
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
 	out, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -109,7 +109,7 @@ func unpack(root *os.Root, f *zip.File, left uint64) (n uint64, err error) {
 		return 0, fmt.Errorf("unpack %s: %w", f.Name, err)
 	}
 	if err != nil {
-		return 0, broken("the entry %q of the zip cannot be unpacked. Make the zip again", f.Name)
+		return 0, broken("the entry %q of the zip cannot be unpacked. Make the zip again.", f.Name)
 	}
 	return uint64(written), nil
 }
@@ -117,7 +117,7 @@ func unpack(root *os.Root, f *zip.File, left uint64) (n uint64, err error) {
 // placed explains why an entry found no place among those before it.
 func placed(f *zip.File, err error) error {
 	if errors.Is(err, fs.ErrExist) {
-		return broken("the zip has %q twice, or as a file and as a folder. Make the zip again, of the exported folder alone", f.Name)
+		return broken("the zip has %q twice, or as a file and as a folder. Make the zip again, of the exported folder alone.", f.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("unpack %s: %w", f.Name, err)

@@ -62,18 +62,24 @@ func (f *Flow) RunCheck(ctx context.Context, runner *proof.Runner, id string) er
 		if _, err := project.Lock(ctx, tx, row.Project); err != nil {
 			return err
 		}
-		if err := proof.Finish(ctx, tx, id, result); err != nil {
-			return err
-		}
-		_, err := f.Record.Add(ctx, tx, row.Project, project.Platform, "proof.finished", map[string]any{
-			"gate": row.Gate, "proof": id, "type": row.Type, "commit": row.Commit, "verdict": result.Verdict, "reason": result.Reason,
-			"figures": result.Figures, "logSha256": result.LogSHA256, "isolation": result.Isolation.Kind, "inputs": result.Inputs, "release": row.Release,
-		})
-		if err != nil {
-			return err
-		}
-		return f.Queue.Insert(ctx, tx, project.Advance{Project: row.Project}, job.Unique())
+		return f.conclude(ctx, tx, row, result)
 	})
+}
+
+// conclude stores what a check found out. Its event carries all that verify
+// holds the row and its copies against.
+func (f *Flow) conclude(ctx context.Context, tx *db.Tx, row proof.Row, result proof.Result) error {
+	if err := proof.Finish(ctx, tx, row.ID, result); err != nil {
+		return err
+	}
+	_, err := f.Record.Add(ctx, tx, row.Project, project.Platform, "proof.finished", map[string]any{
+		"gate": row.Gate, "proof": row.ID, "type": row.Type, "commit": row.Commit, "verdict": result.Verdict, "reason": result.Reason,
+		"figures": result.Figures, "logSha256": result.LogSHA256, "isolation": result.Isolation.Kind, "inputs": result.Inputs, "release": row.Release,
+	})
+	if err != nil {
+		return err
+	}
+	return f.Queue.Insert(ctx, tx, project.Advance{Project: row.Project}, job.Unique())
 }
 
 func (f *Flow) subject(ctx context.Context, tx *db.Tx, row proof.Row) (proof.Subject, error) {

@@ -20,6 +20,7 @@ import (
 	"github.com/layercake-app/layercake/internal/proof"
 	"github.com/layercake-app/layercake/internal/repo"
 	"github.com/layercake-app/layercake/internal/run"
+	"github.com/layercake-app/layercake/internal/sandbox"
 )
 
 // edit is what somebody changes in the repository.
@@ -230,15 +231,16 @@ func (w *world) concludeAll(s *rows, list []proof.Row, judge func(proof.Row) (pr
 			res := proof.Result{
 				Type: p.Type, Commit: p.Commit, Verdict: verdict, Reason: "it is " + string(verdict), Command: "check", Figures: map[string]float64{"ms": 1},
 				Inputs: repo.Digest(files, s.blueprint.Proofs[p.Type].Inputs), LogKey: w.logs[string(verdict)], LogSHA256: w.logs[string(verdict)],
+				Isolation: sandbox.Isolation{Kind: "bubblewrap"},
 			}
 			if p.Type == proof.Coverage {
 				res.Figures["coverage"] = coverage
 			}
-			if err := proof.Finish(ctx, tx, p.ID, res); err != nil {
+			if err := w.flow.Conclude(ctx, tx, p, res); err != nil {
 				return err
 			}
 		}
-		return w.wake(ctx, tx, project.Platform, "proof.finished", "")
+		return nil
 	})
 	w.drain()
 }
