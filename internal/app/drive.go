@@ -27,6 +27,7 @@ type Outcome struct {
 	Status string // completed, failed, waiting
 	Reason string
 	Last   *flow.Overview
+	Commit string // what there is to export; "" is the project's head
 }
 
 // Drive carries a project on until its change is complete, the gate until is
@@ -103,10 +104,11 @@ func (d *driver) look(ctx context.Context) (Outcome, bool, error) {
 	case o.Change.Status == project.ChangeCancelled:
 		return Outcome{Status: "failed", Reason: "the change was cancelled", Last: o}, true, nil
 	case d.reached(o):
-		if err := d.Flow.SealSoFar(ctx, d.project); err != nil {
+		if err := d.Flow.Publish(ctx, d.project); err != nil {
 			return Outcome{}, false, err
 		}
-		return Outcome{Status: "completed", Reason: "stopped after " + d.until + " as asked", Last: o}, true, d.Flow.Publish(ctx, d.project)
+		commit, err := d.Flow.SoFar(ctx, d.project)
+		return Outcome{Status: "completed", Reason: "stopped after " + d.until + " as asked", Last: o, Commit: commit}, true, err
 	}
 	acted, err := d.act(ctx, o)
 	if err != nil {

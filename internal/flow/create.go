@@ -190,18 +190,8 @@ func FastTrack(request string) bool {
 // Seal records the whole event log in the repository once the change has
 // ended. It is idempotent; the head it moves to is the last one.
 func (f *Flow) Seal(ctx context.Context, projectID string) error {
-	return f.seal(ctx, projectID, false)
-}
-
-// SealSoFar is Seal for a change that is still open: what is exported half-way
-// carries the events up to there, its last decision among them.
-func (f *Flow) SealSoFar(ctx context.Context, projectID string) error {
-	return f.seal(ctx, projectID, true)
-}
-
-func (f *Flow) seal(ctx context.Context, projectID string, open bool) error {
 	for range 50 {
-		done, err := f.sealOnce(ctx, projectID, open)
+		done, err := f.sealOnce(ctx, projectID)
 		if err != nil || done {
 			return err
 		}
@@ -209,7 +199,7 @@ func (f *Flow) seal(ctx context.Context, projectID string, open bool) error {
 	return fault.Conflict("project.busy", "Project %s changes too fast to seal.", projectID)
 }
 
-func (f *Flow) sealOnce(ctx context.Context, projectID string, open bool) (bool, error) {
+func (f *Flow) sealOnce(ctx context.Context, projectID string) (bool, error) {
 	var p project.Project
 	var c project.Change
 	var events []event.Event
@@ -223,12 +213,8 @@ func (f *Flow) sealOnce(ctx context.Context, projectID string, open bool) (bool,
 		events, err = allEvents(ctx, tx, projectID)
 		return err
 	})
-	if err != nil || c.Status == project.ChangeOpen && !open || len(events) == 0 {
+	if err != nil || c.Status == project.ChangeOpen {
 		return true, err
-	}
-	message, when := fmt.Sprintf("Record of change %d", c.Number), c.EndedAt.Time
-	if c.Status == project.ChangeOpen {
-		message, when = message+" so far", events[len(events)-1].At.Time
 	}
 	put := map[string][]byte{}
 	if err := eventFiles(projectID, events, put); err != nil {
@@ -242,7 +228,7 @@ func (f *Flow) sealOnce(ctx context.Context, projectID string, open bool) (bool,
 		return false, fmt.Errorf("read sealed head: %w", err)
 	}
 	commit, err := f.Tree.Commit(ctx, projectID, repo.CommitSpec{
-		Parent: p.Head, Put: put, Author: author, When: when, Message: message, Allow: repo.AllowAll,
+		Parent: p.Head, Put: put, Author: author, When: c.EndedAt.Time, Message: fmt.Sprintf("Record of change %d", c.Number), Allow: repo.AllowAll,
 	})
 	if err != nil {
 		return false, fmt.Errorf("commit record of %s: %w", projectID, err)
@@ -256,6 +242,48 @@ func (f *Flow) sealOnce(ctx context.Context, projectID string, open bool) (bool,
 		return f.Queue.Insert(ctx, tx, Publication{Project: projectID}, job.Unique())
 	})
 	return moved, err
+}
+
+// SoFar commits the event log as it is on top of what the last decision was made
+// on, for an export of a change that is still open, and returns the commit. The
+// project's head stays where it is: work that no gate has decided yet may be
+// there. "" when nothing was decided yet.
+func (f *Flow) SoFar(ctx context.Context, projectID string) (string, error) {
+	var events []event.Event
+	var last gate.Decision
+	err := f.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) error {
+		changes, err := project.Changes(ctx, tx, projectID)
+		if err != nil {
+			return err
+		}
+		for _, c := range changes {
+			decisions, err := gate.Decisions(ctx, tx, c.ID)
+			if err != nil {
+				return err
+			}
+			for _, d := range decisions {
+				if d.Commit != "" && d.EventSeq > last.EventSeq {
+					last = d
+				}
+			}
+		}
+		events, err = allEvents(ctx, tx, projectID)
+		return err
+	})
+	if err != nil || last.Commit == "" {
+		return "", err
+	}
+	put := map[string][]byte{}
+	if err := eventFiles(projectID, events, put); err != nil {
+		return "", err
+	}
+	commit, err := f.Tree.Commit(ctx, projectID, repo.CommitSpec{
+		Parent: last.Commit, Put: put, Author: author, When: events[len(events)-1].At.Time, Message: "Record up to " + last.Code, Allow: repo.AllowAll,
+	})
+	if err != nil {
+		return "", fmt.Errorf("commit record of %s: %w", projectID, err)
+	}
+	return commit, nil
 }
 
 // sealJob seals a project whose change has ended.

@@ -20,6 +20,12 @@ import (
 // configuration git gives a new one. dest must be empty or absent, else it is
 // a fault of kind conflict, and holds either all or nothing afterwards.
 func (r *Repo) ExportFolder(ctx context.Context, dest string) error {
+	return r.ExportCommit(ctx, dest, "")
+}
+
+// ExportCommit is ExportFolder with the branch main on commit; "" is where it is
+// in this repository.
+func (r *Repo) ExportCommit(ctx context.Context, dest, commit string) error {
 	dest, err := filepath.Abs(dest)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
@@ -46,7 +52,7 @@ func (r *Repo) ExportFolder(ctx context.Context, dest string) error {
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	if err := r.exportInto(ctx, temp); err != nil {
+	if err := r.exportInto(ctx, temp, commit); err != nil {
 		return errors.Join(full(err), removeTree(temp))
 	}
 	if exists {
@@ -91,12 +97,14 @@ func gitLast(name string) string {
 // exportInto fills the empty folder dir. Objects go there as one pack, not by
 // clone or fetch, which would need the file protocol. The folder may be on
 // another disk than the repository.
-func (r *Repo) exportInto(ctx context.Context, dir string) error {
-	head, err := r.mainCommit(ctx)
-	if err != nil {
-		return err
+func (r *Repo) exportInto(ctx context.Context, dir, head string) error {
+	if head == "" {
+		var err error
+		if head, err = r.mainCommit(ctx); err != nil {
+			return err
+		}
 	}
-	wanted, create, err := r.exported(ctx)
+	wanted, create, err := r.exported(ctx, head)
 	if err != nil {
 		return err
 	}
@@ -156,12 +164,13 @@ func (r *Repo) mainCommit(ctx context.Context) (string, error) {
 }
 
 // exported lists what leaves the house: the objects to pack, and the commands
-// that make main and the tags.
-func (r *Repo) exported(ctx context.Context) (objects, create string, err error) {
-	out, err := r.run(ctx, call{args: []string{"for-each-ref", "--format=%(objectname) %(refname)", "--", MainRef, "refs/tags/"}})
+// that make main, on head, and the tags.
+func (r *Repo) exported(ctx context.Context, head string) (objects, create string, err error) {
+	out, err := r.run(ctx, call{args: []string{"for-each-ref", "--format=%(objectname) %(refname)", "--", "refs/tags/"}})
 	if err != nil {
 		return "", "", fmt.Errorf("list references: %w", err)
 	}
+	objects, create = head+"\n", "create "+MainRef+" "+head+"\n"
 	for line := range strings.Lines(string(out)) {
 		id, ref, _ := strings.Cut(strings.TrimSpace(line), " ")
 		objects += id + "\n"
@@ -179,7 +188,7 @@ func (r *Repo) ExportZip(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("export zip: %w", err)
 	}
-	err = r.exportInto(ctx, temp)
+	err = r.exportInto(ctx, temp, "")
 	if err == nil {
 		err = writeZip(ctx, temp, w)
 	}

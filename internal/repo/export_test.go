@@ -220,3 +220,29 @@ func TestCheckout(t *testing.T) {
 	refused(t, r.Checkout(t.Context(), commit, dir), fault.KindConflict, "out.not_empty")
 	refused(t, r.Checkout(t.Context(), strings.Repeat("1", 40), t.TempDir()), fault.KindNotFound, "repo.commit")
 }
+
+func TestExportOfAnotherCommitThanMain(t *testing.T) {
+	t.Parallel()
+	r, commit := exportable(t)
+	log, err := r.Log(t.Context(), commit, 0)
+	if err != nil || len(log) < 2 {
+		t.Fatal(log, err)
+	}
+	older, dir := log[1].Commit, filepath.Join(t.TempDir(), "export")
+	if err := r.ExportCommit(t.Context(), dir, older); err != nil {
+		t.Fatal(err)
+	}
+	other, err := Inspect(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := other.Show(t.Context(), "main"); err != nil || got != older {
+		t.Errorf("main is on %s, want %s: %v", got, older, err)
+	}
+	if err := other.Compare(t.Context(), older); err != nil {
+		t.Error(err)
+	}
+	if got, err := r.Show(t.Context(), MainRef); err != nil || got != commit {
+		t.Errorf("main of the exported repository moved to %s: %v", got, err)
+	}
+}

@@ -318,7 +318,7 @@ func (c *runCmd) finish(e *env, a *app.App, id string, o app.Outcome, v *view, c
 		}
 	}
 	if o.Status == "completed" {
-		if err := c.export(e.ctx, a, id); err != nil {
+		if err := c.export(e.ctx, a, id, o.Commit); err != nil {
 			res.Status, res.Reason, cause = "failed", fault.Public(err), err
 			o.Status, o.Reason = res.Status, res.Reason
 		} else {
@@ -335,11 +335,11 @@ func (c *runCmd) finish(e *env, a *app.App, id string, o app.Outcome, v *view, c
 	return exit(ExitFailed)
 }
 
-func (c *runCmd) export(ctx context.Context, a *app.App, id string) error {
+func (c *runCmd) export(ctx context.Context, a *app.App, id, commit string) error {
 	if err := emptyOrAbsent(c.Out); err != nil {
 		return err
 	}
-	return a.Repos.Repo(id).ExportFolder(ctx, c.Out)
+	return a.Repos.Repo(id).ExportCommit(ctx, c.Out, commit)
 }
 
 // emptyOrAbsent refuses an output folder that something is in.
