@@ -2,7 +2,6 @@ package proof
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -148,15 +147,7 @@ func goRuns(t *testing.T, product files) []*packageRun {
 	t.Helper()
 	r := platform(t)
 	dir := t.TempDir()
-	for name, text := range product {
-		at := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	writeTree(t, dir, product)
 	tree, err := openTree(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -231,7 +232,7 @@ func Applicable(names []string, read func(string) ([]byte, error)) []string {
 	return out
 }
 
-// compiling are the checks that compile a Go product.
+// compiling are the checks that compile or run the product.
 var compiling = []string{Build, Lint, Preview, Unit, Integration, E2E, Coverage, Deployment, Smoke}
 
 // carry prepares the work, runs the check within its limit, and writes its
@@ -244,18 +245,28 @@ func (r *Runner) carry(ctx context.Context, w *work, dir string) (Result, error)
 		w.log.say("The product has more than %d files.", maxTreeFiles)
 		return r.finish(w, res, blocked("the product has more than %d files; leave out what is generated or fetched", maxTreeFiles)), nil
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return r.finish(w, res, fail("the product cannot be read: %s; change the permissions of that folder, or remove it", unreadable(err))), nil
+	}
 	if err != nil {
 		return Result{}, err
 	}
-	defer t.close()
+	defer func() { w.tree.close() }()
 	w.tree = t
-	w.recipes = recipesOf(t.files, t.read)
-	if t.has(RecipesPath) {
-		w.wrong = wrongRecipes(t)
-	}
 	w.log.say("%s on %s", w.subject.Type, describe(w.subject.Commit))
-	for _, name := range t.odd {
-		w.log.say("left out: %s is a symbolic link or a special file", name)
+	if t.bytes > maxTreeBytes {
+		return r.finish(w, res, blocked("the product has more than %d MB; leave out what is generated or fetched", maxTreeBytes>>20)), nil
+	}
+	refused, err := w.withoutLinks(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if len(refused) > 0 && slices.Contains(compiling, w.subject.Type) {
+		return r.finish(w, res, fail("%s; a compiler or Node would follow it to something that no check looks at under this name: put the file itself in its place", list(refused))), nil
+	}
+	w.recipes = recipesOf(w.tree.files, w.tree.read)
+	if w.tree.has(RecipesPath) {
+		w.wrong = wrongRecipes(w.tree)
 	}
 	// Filling the base cache happens once; it is nothing the product can help.
 	if w.recipes.Stack == StackGo && slices.Contains(compiling, w.subject.Type) && r.cfg.Sandbox.Check() == nil {

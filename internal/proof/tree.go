@@ -18,9 +18,12 @@ import (
 )
 
 // Bounds on what is read of a product; a product beyond them is not checked.
+// The sum of sizes counts what a sparse file claims to hold, since a copy of it
+// takes that much of the disk.
 const (
 	maxFileRead  = 8 << 20
 	maxTreeFiles = 20_000
+	maxTreeBytes = 1 << 30
 )
 
 // tree is a folder of product files. Nothing in it is followed: symbolic links
@@ -31,6 +34,7 @@ type tree struct {
 	files []string // sorted, with slashes
 	sizes map[string]int64
 	odd   []string
+	bytes int64 // of all files
 }
 
 // openTree lists the folder. The caller closes it.
@@ -61,6 +65,7 @@ func openTree(dir string) (*tree, error) {
 		}
 		t.files = append(t.files, name)
 		t.sizes[name] = info.Size()
+		t.bytes = min(t.bytes+min(info.Size(), maxTreeBytes), maxTreeBytes+1)
 		return nil
 	})
 	if err != nil {
