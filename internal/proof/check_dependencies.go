@@ -18,6 +18,7 @@ type component struct {
 	module
 	ecosystem string // golang, npm
 	manifest  string
+	asked     bool // Version is a range that a manifest asks for
 }
 
 // unreadManifests are those of ecosystems whose dependencies are not listed.
@@ -59,7 +60,33 @@ func (w *work) takeInventory() (inventory, error) {
 		inv.manifests = append(inv.manifests, name)
 		inv.components = append(inv.components, found...)
 	}
+	committed, err := w.tree.nodeModules()
+	if err != nil {
+		return inv, err
+	}
+	inv.components = distinct(inv.components, committed)
 	return inv, nil
+}
+
+// distinct adds what is committed below node_modules to what manifests list. A
+// range that a manifest asks for gives way to the version that is there, and
+// nothing is listed twice.
+func distinct(listed, committed []component) []component {
+	there := map[string]bool{}
+	for _, c := range committed {
+		there[c.Name] = true
+	}
+	listed = slices.DeleteFunc(listed, func(c component) bool { return c.asked && there[c.Name] })
+	var out []component
+	seen := map[string]bool{}
+	for _, c := range slices.Concat(listed, committed) {
+		key := c.ecosystem + " " + c.Name + " " + c.Version
+		if !seen[key] {
+			seen[key] = true
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 func (w *work) goComponents(name string) ([]component, error) {
@@ -83,7 +110,68 @@ func (w *work) goComponents(name string) ([]component, error) {
 	for _, r := range m.replaces {
 		w.log.say("%s replaces %s", name, r)
 	}
+	vendored, err := w.tree.vendoredModules(name)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range vendored {
+		listed := slices.ContainsFunc(m.requires, func(r module) bool { return r.Name == v.Name && r.Version == v.Version })
+		if !listed {
+			v.Hash = sums[v.Name+" "+v.Version]
+			out = append(out, component{module: v, ecosystem: "golang", manifest: path.Join(path.Dir(name), "vendor")})
+		}
+	}
 	return out, nil
+}
+
+// nodeModules lists what is committed below folders named node_modules, whether
+// a manifest asks for it or not: every entry of such a folder, and every package
+// within it that has a name and a version.
+func (t *tree) nodeModules() ([]component, error) {
+	entries, manifests := map[string]component{}, []string{}
+	for _, name := range t.files {
+		at := strings.LastIndex("/"+name, "/node_modules/")
+		if at < 0 {
+			continue
+		}
+		parts := strings.Split(("/" + name)[at+len("/node_modules/"):], "/")
+		if strings.HasPrefix(parts[0], ".") {
+			continue
+		}
+		entry := parts[0]
+		if strings.HasPrefix(entry, "@") && len(parts) > 1 {
+			entry += "/" + parts[1]
+		}
+		folder := ("/" + name)[1:at+len("/node_modules/")] + entry
+		if _, ok := entries[folder]; !ok {
+			entries[folder] = component{module: module{Name: entry}, ecosystem: "npm", manifest: folder}
+		}
+		if path.Base(name) == "package.json" {
+			manifests = append(manifests, name)
+		}
+	}
+	var inner []component
+	for _, name := range manifests {
+		var p packageJSON
+		data, err := t.read(name)
+		if err != nil {
+			return nil, err
+		}
+		if json.Unmarshal(data, &p) != nil {
+			continue // the entry is listed without a version
+		}
+		if e, ok := entries[path.Dir(name)]; ok {
+			e.Version = p.Version
+			entries[path.Dir(name)] = e
+		} else if p.Name != "" && p.Version != "" {
+			inner = append(inner, component{module: module{Name: p.Name, Version: p.Version}, ecosystem: "npm", manifest: name})
+		}
+	}
+	var out []component
+	for _, folder := range slices.Sorted(maps.Keys(entries)) {
+		out = append(out, entries[folder])
+	}
+	return append(out, inner...), nil
 }
 
 // npmComponents lists what package-lock.json installs, or what the manifest
@@ -127,7 +215,7 @@ func (w *work) npmComponents(name string) ([]component, error) {
 		maps.Copy(asked, group)
 	}
 	for _, dep := range slices.Sorted(maps.Keys(asked)) {
-		out = append(out, component{ecosystem: "npm", manifest: name, module: module{Name: dep, Version: asked[dep]}})
+		out = append(out, component{ecosystem: "npm", manifest: name, asked: true, module: module{Name: dep, Version: asked[dep]}})
 	}
 	return out, nil
 }
@@ -184,7 +272,10 @@ func checkSBOM(_ context.Context, w *work) (outcome, error) {
 	components, refs := []cyclonedx.Component{}, []string{}
 	seen := map[string]bool{}
 	for _, c := range inv.components {
-		purl := "pkg:" + c.ecosystem + "/" + strings.ReplaceAll(c.Name, "@", "%40") + "@" + c.Version
+		purl := "pkg:" + c.ecosystem + "/" + strings.ReplaceAll(c.Name, "@", "%40")
+		if c.Version != "" {
+			purl += "@" + c.Version
+		}
 		if seen[purl] {
 			continue
 		}

@@ -1,9 +1,14 @@
 package proof
 
 import (
+	"errors"
 	"fmt"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
+
+	"golang.org/x/mod/modfile"
 )
 
 // module is one dependency of a product.
@@ -16,59 +21,85 @@ type module struct {
 
 var modulePath = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~/-]*$`)
 
-// parseGoMod reads the directives of a go.mod that the checks need. The go
-// command reads the file itself; this never has to be more lenient.
+// parseGoMod reads a go.mod as the go command does. Its error is for people.
 func parseGoMod(data []byte) (*goModule, error) {
-	m := &goModule{}
-	block := ""
-	for i, line := range strings.Split(string(data), "\n") {
-		code, comment, _ := strings.Cut(line, "//")
-		fields := strings.Fields(code)
-		switch {
-		case len(fields) == 0:
-			continue
-		case block != "" && fields[0] == ")":
-			block = ""
-			continue
-		case block == "" && len(fields) == 2 && fields[1] == "(":
-			block = fields[0]
-			continue
-		case block != "":
-			fields = append([]string{block}, fields...)
-		}
-		if err := m.directive(fields, strings.TrimSpace(comment) == "indirect"); err != nil {
-			return nil, fmt.Errorf("go.mod line %d: %w", i+1, err)
-		}
+	f, err := modfile.Parse("go.mod", data, nil)
+	var wrong modfile.ErrorList
+	if errors.As(err, &wrong) && len(wrong) > 0 {
+		return nil, fmt.Errorf("go.mod line %d: %s; correct it, or let go mod tidy write it", wrong[0].Pos.Line, shorten(wrong[0].Err.Error(), 200))
 	}
-	if m.path == "" {
-		return nil, fmt.Errorf("go.mod does not name its module; begin it with a line such as: module example.com/app")
+	if err != nil {
+		return nil, fmt.Errorf("go.mod cannot be read (%s); let go mod tidy write it", shorten(err.Error(), 200))
+	}
+	if f.Module == nil {
+		return nil, errors.New("go.mod does not name its module; begin it with a line such as: module example.com/app")
+	}
+	m := &goModule{path: f.Module.Mod.Path}
+	if !modulePath.MatchString(m.path) {
+		return nil, fmt.Errorf("go.mod line %d: the module path is not one; write it like example.com/app", f.Module.Syntax.Start.Line)
+	}
+	if f.Go != nil {
+		m.version = f.Go.Version
+	}
+	for _, r := range f.Require {
+		m.requires = append(m.requires, module{Name: r.Mod.Path, Version: r.Mod.Version, Indirect: r.Indirect})
+	}
+	for _, r := range f.Replace {
+		m.replaces = append(m.replaces, strings.TrimSpace(r.Old.String()+" => "+r.New.String()))
 	}
 	return m, nil
 }
 
-func (m *goModule) directive(fields []string, indirect bool) error {
-	for i := range fields {
-		fields[i] = strings.Trim(fields[i], "\"`")
+// parseModulesTxt returns the modules that vendor/modules.txt names: what is
+// vendored, and what replaces it.
+func parseModulesTxt(data []byte) []module {
+	var out []module
+	add := func(name, version string) {
+		if m := (module{Name: name, Version: version}); !slices.Contains(out, m) {
+			out = append(out, m)
+		}
 	}
-	switch fields[0] {
-	case "module":
-		if len(fields) != 2 || !modulePath.MatchString(fields[1]) {
-			return fmt.Errorf("the module path is not one; write it like example.com/app")
+	for line := range strings.Lines(string(data)) {
+		named, ok := strings.CutPrefix(strings.TrimSpace(line), "# ")
+		if !ok {
+			continue
 		}
-		m.path = fields[1]
-	case "go":
-		if len(fields) == 2 {
-			m.version = fields[1]
+		old, replaced, _ := strings.Cut(named, "=>")
+		for _, side := range []string{old, replaced} {
+			switch f := strings.Fields(side); {
+			case len(f) >= 2:
+				add(f[0], f[1])
+			case len(f) == 1 && !strings.HasPrefix(f[0], "."):
+				add(f[0], "")
+			}
 		}
-	case "require":
-		if len(fields) != 3 {
-			return fmt.Errorf("a requirement needs a module and a version")
-		}
-		m.requires = append(m.requires, module{Name: fields[1], Version: fields[2], Indirect: indirect})
-	case "replace":
-		m.replaces = append(m.replaces, strings.Join(fields[1:], " "))
 	}
-	return nil
+	return out
+}
+
+// vendoredModules returns what lies in the vendor folder beside a go.mod: the
+// modules that modules.txt names, and every package that belongs to none of
+// them, since an older go command compiles those too.
+func (t *tree) vendoredModules(goMod string) ([]module, error) {
+	vendor := path.Join(path.Dir(goMod), "vendor")
+	var out []module
+	if list := vendor + "/modules.txt"; t.has(list) {
+		data, err := t.read(list)
+		if err != nil {
+			return nil, err
+		}
+		out = parseModulesTxt(data)
+	}
+	known := func(pkg string) bool {
+		return slices.ContainsFunc(out, func(m module) bool { return pkg == m.Name || strings.HasPrefix(pkg, m.Name+"/") })
+	}
+	for _, name := range t.files {
+		pkg, below := strings.CutPrefix(path.Dir(name), vendor+"/")
+		if below && path.Ext(name) == ".go" && !known(pkg) {
+			out = append(out, module{Name: pkg})
+		}
+	}
+	return out, nil
 }
 
 // parseGoSum returns the hash of each module's files by "name version".

@@ -82,6 +82,47 @@ func TestDependencies(t *testing.T) {
 			Blocked, 2, "2 dependencies",
 			[]string{"pkg:npm/a@1.0.7", "pkg:npm/b@3.0.0"},
 		},
+		"Go, written closely": {
+			half.with(files{"go.mod": "module example.com/x\n\ngo 1.26\n\nrequire(\n\texample.com/y v1.0.0\n)\n"}),
+			Blocked, 1, "1 dependencies",
+			[]string{"pkg:golang/example.com/y@v1.0.0"},
+		},
+		"vendored, not required": {
+			half.with(files{
+				"go.mod":                    "module example.com/x\n\ngo 1.26\n",
+				"vendor/modules.txt":        "# example.com/y v1.0.0\nexample.com/y\n# example.com/z => example.com/fork/z v2.0.0\n",
+				"vendor/example.com/y/y.go": "package y\n",
+			}),
+			Blocked, 3, "3 dependencies",
+			[]string{"pkg:golang/example.com/y@v1.0.0", "pkg:golang/example.com/z", "pkg:golang/example.com/fork/z@v2.0.0"},
+		},
+		"vendored, in no list": {
+			half.with(files{"go.mod": "module example.com/x\n\ngo 1.20\n", "vendor/example.com/w/w.go": "package w\n"}),
+			Blocked, 1, "1 dependencies",
+			[]string{"pkg:golang/example.com/w"},
+		},
+		"required and vendored": {
+			half.with(files{
+				"go.mod":                    "module example.com/x\n\ngo 1.26\n\nrequire example.com/y v1.0.0\n",
+				"vendor/modules.txt":        "# example.com/y v1.0.0\n## explicit\nexample.com/y\n",
+				"vendor/example.com/y/y.go": "package y\n",
+			}),
+			Blocked, 1, "1 dependencies",
+			[]string{"pkg:golang/example.com/y@v1.0.0"},
+		},
+		"npm committed": {
+			files{
+				"package.json":                              `{"name":"x","dependencies":{"a":"^1.0.0"}}`,
+				"node_modules/a/package.json":               `{"name":"a","version":"1.0.7"}`,
+				"node_modules/a/esm/package.json":           `{"type":"module"}`,
+				"node_modules/a/dist/inner/package.json":    `{"name":"inner","version":"0.1.0"}`,
+				"node_modules/a/node_modules/@b/c/index.js": "1\n",
+				"node_modules/evil.js":                      "1\n",
+				"lib/node_modules/hidden/package.json":      `{"name":"other","version":"4.0.0"}`,
+			},
+			Blocked, 5, "5 dependencies",
+			[]string{"pkg:npm/hidden@4.0.0", "pkg:npm/a@1.0.7", "pkg:npm/%40b/c", "pkg:npm/evil.js", "pkg:npm/inner@0.1.0"},
+		},
 		"in a sub-folder": {half.with(files{"tools/go.mod": "module example.com/t\n\nrequire example.com/y v1.0.0\n"}), Blocked, 1, "1 dependencies", []string{"pkg:golang/example.com/y@v1.0.0"}},
 		"another kind":    {half.with(files{"requirements.txt": "flask\n"}), Blocked, -1, "requirements.txt cannot be read", nil},
 		"broken":          {files{"package.json": `{"dependencies":[`}, Fail, -1, "package.json is not valid JSON", nil},
