@@ -109,7 +109,7 @@ func (a *App) assemble(data string) error {
 	var err error
 	a.Runner, err = proof.NewRunner(proof.Config{
 		Sandbox: a.Sandbox, Repos: a.Repos, Blobs: a.Blobs, Cache: filepath.Join(data, "cache"), Base: a.Settings.Cache, Deployments: filepath.Join(data, "deployments"),
-		Model: a.Model.Reach,
+		Model: a.Model.Reach, Log: a.Log,
 	})
 	if err != nil {
 		return err

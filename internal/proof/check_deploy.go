@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/layercake-app/layercake/internal/fault"
+	"github.com/layercake-app/layercake/internal/repo"
 )
 
 // keptReleases is how many releases of a deployment stay on disk.
@@ -36,7 +37,7 @@ func (w *work) deployment() (deployment, error) {
 		return d, fmt.Errorf("look for staged releases: %w", err)
 	}
 	for _, dir := range left {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := repo.RemoveTree(dir); err != nil {
 			return d, fmt.Errorf("drop staged release: %w", err)
 		}
 	}
@@ -90,17 +91,17 @@ func (w *work) deploy(ctx context.Context, d deployment) (release, *outcome, err
 	if err != nil {
 		return release{}, nil, fmt.Errorf("stage release: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(staged) }() // the next deployment clears what is left
+	defer func() { _ = repo.RemoveTree(staged) }() // the next deployment clears what is left
 	if err := w.tree.copyTo(ctx, filepath.Join(staged, "src")); err != nil {
 		return release{}, nil, fmt.Errorf("stage release: %w", err)
 	}
 	if rel.bin != "" {
-		if err := copyTree(ctx, rel.bin, filepath.Join(staged, "bin")); err != nil {
+		if err := copyTree(ctx, rel.bin, filepath.Join(staged, "bin"), 0); err != nil {
 			return release{}, nil, fmt.Errorf("stage release: %w", err)
 		}
 	}
 	target := filepath.Join(d.releases(), w.subject.Commit)
-	if err := os.RemoveAll(target); err != nil {
+	if err := repo.RemoveTree(target); err != nil {
 		return release{}, nil, fmt.Errorf("replace release: %w", err)
 	}
 	if err := os.Rename(staged, target); err != nil {

@@ -2,7 +2,6 @@ package proof
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 )
 
@@ -70,8 +69,8 @@ func (w *work) smokeRelease(ctx context.Context) (release, string, *outcome, err
 		return release{}, "", nil, err
 	}
 	data := filepath.Join(w.tmp, "data")
-	if err := copyTree(ctx, d.data(), data); err != nil {
-		return release{}, "", nil, fmt.Errorf("copy data of deployment: %w", err)
+	if out, err := copyData(ctx, d.data(), data); out != nil || err != nil {
+		return release{}, "", out, err
 	}
 	return rel, data, nil, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/layercake-app/layercake/internal/fault"
+	"github.com/layercake-app/layercake/internal/repo"
 	"github.com/layercake-app/layercake/internal/sandbox"
 )
 
@@ -65,8 +66,8 @@ func (r *Runner) makeRunCache(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("make cache of run: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(tmp) }() // the next start clears what is left
-	if err := copyTree(ctx, base, filepath.Join(tmp, "gocache")); err != nil {
+	defer func() { _ = repo.RemoveTree(tmp) }() // the next start clears what is left
+	if err := copyTree(ctx, base, filepath.Join(tmp, "gocache"), 0); err != nil {
 		return fmt.Errorf("make cache of run: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
@@ -85,7 +86,7 @@ func (r *Runner) Forget(run string) error {
 	}
 	unlock := r.lock("run " + run)
 	defer unlock()
-	if err := os.RemoveAll(r.runCache(run)); err != nil {
+	if err := repo.RemoveTree(r.runCache(run)); err != nil {
 		return fmt.Errorf("drop cache of run: %w", err)
 	}
 	r.mu.Lock()

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,8 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/layercake-app/layercake/internal/repo"
 	"github.com/layercake-app/layercake/internal/sandbox"
 )
 
@@ -167,7 +165,7 @@ func (r *Runner) buildBase(ctx context.Context, goTool sandbox.Tool, cache strin
 	if err != nil {
 		return fmt.Errorf("make base cache: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(tmp) }() // the next start clears what is left
+	defer func() { _ = repo.RemoveTree(tmp) }() // the next start clears what is left
 	src, out := filepath.Join(tmp, "src"), filepath.Join(tmp, "out")
 	for _, dir := range []string{src, out, cache} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -252,8 +250,8 @@ func (r *Runner) projectCache(ctx context.Context, project string) (string, erro
 	if err != nil {
 		return "", fmt.Errorf("make compiler cache: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(tmp) }() // the next start clears what is left
-	if err := copyTree(ctx, base, filepath.Join(tmp, "gocache")); err != nil {
+	defer func() { _ = repo.RemoveTree(tmp) }() // the next start clears what is left
+	if err := copyTree(ctx, base, filepath.Join(tmp, "gocache"), 0); err != nil {
 		return "", fmt.Errorf("copy compiler cache: %w", err)
 	}
 	for _, d := range []string{filepath.Join(tmp, "out"), all} {
@@ -289,64 +287,11 @@ func dropOldest(dir string, keep int, mutex func(name string) *sync.Mutex) error
 		if !m.TryLock() {
 			continue
 		}
-		err := os.RemoveAll(filepath.Join(dir, info.Name()))
+		err := repo.RemoveTree(filepath.Join(dir, info.Name()))
 		m.Unlock()
 		if err != nil {
 			return fmt.Errorf("drop old folder: %w", err)
 		}
 	}
 	return nil
-}
-
-// copyTree copies regular files and folders; a few at a time, since most of the
-// time goes into opening them.
-func copyTree(ctx context.Context, from, to string) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(8)
-	err := filepath.WalkDir(from, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		rel, err := filepath.Rel(from, name)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, rel)
-		if entry.IsDir() {
-			return os.MkdirAll(target, 0o755)
-		}
-		if entry.Type().IsRegular() {
-			group.Go(func() error { return copyFile(name, target) })
-		}
-		return nil
-	})
-	// The copy that failed says why; the walk then only knows that it was stopped.
-	if failed := group.Wait(); failed != nil {
-		return failed
-	}
-	return err
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = in.Close() }()
-	info, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, info.Mode().Perm())
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		_ = out.Close() // the first error counts
-		return err
-	}
-	return out.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -39,6 +40,8 @@ type Config struct {
 	// Model reports whether a model can be reached, for workspace_ready; nil
 	// means that nobody asks.
 	Model func(ctx context.Context) error
+	// Log receives what went wrong beside the checks; default slog.Default().
+	Log *slog.Logger
 }
 
 // Runner runs checks. It is safe for concurrent use.
@@ -59,6 +62,9 @@ func NewRunner(cfg Config) (*Runner, error) {
 	if cfg.Limit == 0 {
 		cfg.Limit = 10 * time.Minute
 	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
 	if cfg.Base == "" {
 		cfg.Base = filepath.Join(cfg.Cache, "base")
 	}
@@ -69,8 +75,9 @@ func NewRunner(cfg Config) (*Runner, error) {
 	if _, err := rand.Read(r.seed); err != nil {
 		return nil, fmt.Errorf("draw seed: %w", err)
 	}
-	if err := os.RemoveAll(r.temp()); err != nil {
-		return nil, fmt.Errorf("clear checkouts: %w", err)
+	// What is left takes room and nothing else: every check makes a new folder.
+	if err := repo.RemoveTree(r.temp()); err != nil {
+		cfg.Log.Warn("checkouts of an earlier process are left", "folder", r.temp(), "error", err)
 	}
 	for _, dir := range []string{r.temp(), cfg.Deployments} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -136,7 +143,7 @@ func (r *Runner) Run(ctx context.Context, s Subject) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("make folder of check: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(tmp) }() // the next start clears what is left
+	defer func() { _ = repo.RemoveTree(tmp) }() // the next start clears what is left
 	src := filepath.Join(tmp, "src")
 	if err := project.Checkout(ctx, s.Commit, src); err != nil {
 		return Result{}, fmt.Errorf("check out %s: %w", s.Commit, err)
@@ -162,6 +169,9 @@ func (r *Runner) RunIn(ctx context.Context, s Subject, dir string, types []strin
 	var out []Result
 	if len(types) == 0 {
 		t, err := openTree(dir)
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, fault.Invalid("proof.unreadable", "The product cannot be read: %s. Change the permissions of that folder, or remove it.", unreadable(err))
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -189,7 +199,7 @@ func (r *Runner) runIn(ctx context.Context, s Subject, dir string) (Result, erro
 	if err != nil {
 		return Result{}, fmt.Errorf("make folder of check: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(tmp) }() // the next start clears what is left
+	defer func() { _ = repo.RemoveTree(tmp) }() // the next start clears what is left
 	res, err := r.carry(ctx, &work{r: r, subject: s, tmp: tmp}, dir)
 	res.Duration = time.Since(start)
 	if err == nil {

@@ -66,9 +66,9 @@ func writeDurably(path, content string) error {
 	return syncDir(dir)
 }
 
-// removeTree removes dir and all in it, also below folders that were made
+// RemoveTree removes dir and all in it, also below folders that were made
 // unreadable or read-only.
-func removeTree(dir string) error {
+func RemoveTree(dir string) error {
 	if err := os.RemoveAll(dir); err == nil {
 		return nil
 	} else if !errors.Is(err, fs.ErrPermission) {

@@ -53,7 +53,7 @@ func (r *Repo) ExportCommit(ctx context.Context, dest, commit string) error {
 		return fmt.Errorf("export: %w", err)
 	}
 	if err := r.exportInto(ctx, temp, commit); err != nil {
-		return errors.Join(full(err), removeTree(temp))
+		return errors.Join(full(err), RemoveTree(temp))
 	}
 	if exists {
 		err = moveUp(temp, dest)
@@ -64,7 +64,7 @@ func (r *Repo) ExportCommit(ctx context.Context, dest, commit string) error {
 		if errors.Is(err, fs.ErrExist) {
 			err = notEmpty(dest) // somebody wrote there meanwhile
 		}
-		return errors.Join(fmt.Errorf("export: %w", err), removeTree(temp))
+		return errors.Join(fmt.Errorf("export: %w", err), RemoveTree(temp))
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ func (r *Repo) ExportZip(ctx context.Context, w io.Writer) error {
 	if err == nil {
 		err = writeZip(ctx, temp, w)
 	}
-	return errors.Join(err, removeTree(temp))
+	return errors.Join(err, RemoveTree(temp))
 }
 
 func writeZip(ctx context.Context, dir string, w io.Writer) error {
@@ -275,7 +275,7 @@ func (r *Repo) ExportBundle(ctx context.Context, path string) error {
 	if err == nil {
 		err = os.Rename(temp, path)
 	}
-	if err := errors.Join(err, removeTree(dir)); err != nil {
+	if err := errors.Join(err, RemoveTree(dir)); err != nil {
 		return fmt.Errorf("export bundle: %w", err)
 	}
 	return nil

@@ -30,7 +30,7 @@ func (r *Repo) recover() error {
 		return fmt.Errorf("clear temporary files: %w", err)
 	}
 	for _, e := range leftovers {
-		if err := removeTree(filepath.Join(r.tempRoot(), e.Name())); err != nil {
+		if err := RemoveTree(filepath.Join(r.tempRoot(), e.Name())); err != nil {
 			return err
 		}
 	}
@@ -47,7 +47,7 @@ func (r *Repo) recover() error {
 			return err
 		}
 		if d.IsDir() {
-			if err := removeTree(path); err != nil {
+			if err := RemoveTree(path); err != nil {
 				return err
 			}
 			return fs.SkipDir

@@ -141,7 +141,7 @@ func (s *Store) Create(ctx context.Context, projectID string) (*Repo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make repository: %w", err)
 	}
-	defer func() { _ = removeTree(temp) }() // already renamed when all went well
+	defer func() { _ = RemoveTree(temp) }() // already renamed when all went well
 	if _, err := s.git.run(ctx, temp, call{args: []string{"init", "--quiet", "--bare", "--template=", "--initial-branch=main", temp}}); err != nil {
 		return nil, fmt.Errorf("make repository: %w", err)
 	}

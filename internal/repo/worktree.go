@@ -108,7 +108,7 @@ func (w *Worktree) Remove(context.Context) error {
 	}
 	w.repo.mu.Unlock()
 	w.synced, w.known = false, nil
-	return removeTree(w.dir)
+	return RemoveTree(w.dir)
 }
 
 // Reset brings the folder to exactly commit: changed files are restored, all
