@@ -15,10 +15,10 @@ import (
 
 // canary is what the platform compiles into one test package, unseen by the
 // product: a test that fails or passes depending on a value in the environment,
-// a probe at the beginning of every test, and a function of which the canary
-// runs exactly one half. All names and values are drawn from the platform's
-// secret, so that code written beforehand cannot know them, and both runs look
-// the same from inside.
+// a probe at the beginning of every test, which makes the test fail when that
+// value says so, and a function of which the canary runs exactly one half. All
+// names and values are drawn from the platform's secret, so that code written
+// beforehand cannot know them, and all runs look the same from inside.
 type canary struct {
 	test  string // the canary's name
 	file  string // base name of the file that coverage must name
@@ -28,6 +28,7 @@ type canary struct {
 	env   string // name of the variable
 	good  string // its value that lets the canary pass
 	bad   string // its value that makes it fail
+	red   string // its value that makes every test of the product fail
 }
 
 // draw derives n letters for a purpose.
@@ -50,36 +51,47 @@ func (r *Runner) canaryFor(project, source, dir string) canary {
 	return canary{
 		test: "Test" + title(draw(12, "test")), file: draw(10, "file") + ".go", probe: draw(12, "probe"),
 		nonce: draw(32, "nonce"), cry: draw(32, "cry"),
-		env: "K" + draw(10, "env"), good: draw(24, "good"), bad: draw(24, "bad"),
+		env: "K" + draw(10, "env"), good: draw(24, "good"), bad: draw(24, "bad"), red: draw(24, "red"),
 	}
 }
 
 func (c canary) secrets() []string {
-	return []string{c.test, c.file, c.probe, c.nonce, c.cry, c.env, c.good, c.bad}
+	return []string{c.test, c.file, c.probe, c.nonce, c.cry, c.env, c.good, c.bad, c.red}
 }
 
-// probed is the function that each test calls first. It speaks when the test
-// has ended, through the test's own log.
+// probed is the function that each test calls first, and the import it needs. It
+// speaks when the test has ended, through the test's own log.
 func (c canary) probed() string {
-	return "func " + c.probe + `(t interface { Helper(); Cleanup(func()); Failed() bool; Skipped() bool; Log(...interface{}) }, name string) {
+	return "func " + c.probe + `(t interface { Helper(); Cleanup(func()); Failed() bool; Skipped() bool; Log(...interface{}); FailNow() }, name string) {
 	t.Helper()
 	t.Cleanup(func() {
 		end := "pass"
 		if t.Failed() { end = "fail" } else if t.Skipped() { end = "skip" }
 		t.Log("` + c.nonce + ` " + name + " " + end)
 	})
+	if name != ` + strconv.Quote(c.test) + ` && ` + c.os() + `.Getenv(` + strconv.Quote(c.env) + `) == ` + strconv.Quote(c.red) + ` {
+		t.FailNow()
+	}
 }
 `
 }
 
+// os is the name by which the platform's files import os.
+func (c canary) os() string { return "o" + c.probe }
+
+// outside is the test file added to the package of external tests.
+func (c canary) outside(pkg string) string {
+	return "package " + pkg + "_test\n\nimport " + c.os() + " \"os\"\n\n" + c.probed()
+}
+
 // inside is the test file added to the package itself.
 func (c canary) inside(pkg string) string {
-	t, o := "t"+c.probe, "o"+c.probe
+	t, o := "t"+c.probe, c.os()
 	return "package " + pkg + "\n\nimport (\n\t" + o + " \"os\"\n\t" + t + " \"testing\"\n)\n\n" +
 		"func " + c.test + "(t *" + t + ".T) {\n" +
 		"\t" + c.probe + "(t, " + strconv.Quote(c.test) + ")\n" +
 		"\tswitch " + o + ".Getenv(" + strconv.Quote(c.env) + ") {\n" +
-		"\tcase " + strconv.Quote(c.good) + ":\n\t\t" + c.half() + "(true)\n" +
+		"\tcase " + strconv.Quote(c.good) + ", " + strconv.Quote(c.red) + ":\n\t\t" + c.half() + "(true)\n" +
 		"\tcase " + strconv.Quote(c.bad) + ":\n\t\t" + c.half() + "(false)\n\t\tt.Fatal(" + strconv.Quote(c.cry) + ")\n" +
 		"\tdefault:\n\t\tt.Fatal(\"no value\")\n\t}\n}\n\n" + c.probed()
 }
@@ -115,7 +127,7 @@ func (w *work) instrument(ctx context.Context, p *goProduct, canaries map[string
 		texts[path.Join(pkg.dir, c.file)] = c.covered(pkg.name)
 		texts[path.Join(pkg.dir, base+"_test.go")] = c.inside(pkg.name)
 		if pkg.xtest {
-			texts[path.Join(pkg.dir, base+"x_test.go")] = "package " + pkg.name + "_test\n\n" + c.probed()
+			texts[path.Join(pkg.dir, base+"x_test.go")] = c.outside(pkg.name)
 		}
 		for name, text := range texts {
 			if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), []byte(text), 0o644); err != nil {

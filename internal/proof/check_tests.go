@@ -73,7 +73,8 @@ func (w *work) unitPackages(p *goProduct) []*goPackage {
 	})
 }
 
-// goTests refuses tests that cannot fail, and runs the others.
+// goTests refuses tests that cannot fail and code that could get between a test
+// and its report, and runs the others.
 func (w *work) goTests(ctx context.Context, p *goProduct, pkgs []*goPackage) ([]*packageRun, *outcome, error) {
 	var empty []string
 	for _, pkg := range pkgs {
@@ -89,6 +90,15 @@ func (w *work) goTests(ctx context.Context, p *goProduct, pkgs []*goPackage) ([]
 	if len(empty) > 0 {
 		w.log.say("tests that cannot fail:\n  %s", strings.Join(empty, "\n  "))
 		out := fail("%d test(s) cannot fail: %s", len(empty), list(empty))
+		return nil, &out, nil
+	}
+	found, err := w.meddling(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(found) > 0 {
+		w.log.say("what could get between the tests and their report:\n  %s", strings.Join(found, "\n  "))
+		out := fail("the report of the tests could not be believed: %s", list(found))
 		return nil, &out, nil
 	}
 	return w.runGoTests(ctx, p, pkgs)
@@ -109,6 +119,9 @@ func (w *work) judgeTests(runs []*packageRun) outcome {
 		_, _ = w.log.Write(run.good.text)
 		if run.bad != nil {
 			w.log.say("=== package %s with a failing test added by the platform: %s in %d ms", folder(run.pkg.dir), runEnded(run.badRun), run.badRun.Duration.Milliseconds())
+		}
+		if run.red != nil {
+			w.log.say("=== package %s with every test made to fail by the platform: %s in %d ms", folder(run.pkg.dir), runEnded(run.redRun), run.redRun.Duration.Milliseconds())
 		}
 	}
 	w.reports["tests.json"] = events

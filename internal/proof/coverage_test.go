@@ -46,11 +46,15 @@ func TestCoverage(t *testing.T) {
 		"a missing line":  {plants.with(docs).with(files{planPath: strings.Replace(testPlan, "| AC-1.1 | TestAC_1_1_keeps_a_plant | unit |\n", "", 1)}), 60, Fail, 0, []string{"AC-1.1 of docs/USER_STORIES.md has no test"}},
 		"a foreign name":  {plants.with(docs).with(files{planPath: strings.Replace(testPlan, "TestAC_1_1_keeps_a_plant", "TestHello", 1)}), 60, Fail, 0, []string{"does not carry the name of AC-1.1"}},
 		"a test left out": {plants.with(docs).with(files{"e2e/e2e_test.go": "//go:build slow\n\n" + plants["e2e/e2e_test.go"]}), 60, Fail, 0, []string{"no test that was run is called TestAC_2_2_whole_way"}},
+		"tests that say where it is": {
+			half.with(files{"a/main_test.go": "package a\n\nimport \"flag\"\n\nvar at = flag.Lookup(\"test.coverprofile\")\n"}), 60, Fail, 0,
+			[]string{`a/main_test.go:5 names the flag "test.coverprofile"`},
+		},
+		// The others are written so that only the profile itself betrays them.
 		"tests that forge it": {
 			half.with(files{"a/main_test.go": `package a
 
 import (
-	"flag"
 	"os"
 	"regexp"
 	"testing"
@@ -58,7 +62,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	name := flag.Lookup("test.coverprofile").Value.String()
+	name := "/cov" + "er/profile"
 	data, _ := os.ReadFile(name)
 	os.WriteFile(name, regexp.MustCompile("(?m) 0$").ReplaceAll(data, []byte(" 1")), 0o644)
 	os.Exit(code)
@@ -69,14 +73,13 @@ func TestMain(m *testing.M) {
 			half.with(files{"a/main_test.go": `package a
 
 import (
-	"flag"
 	"os"
 	"testing"
 )
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	f, _ := os.OpenFile(flag.Lookup("test.coverprofile").Value.String(), os.O_APPEND|os.O_WRONLY, 0)
+	f, _ := os.OpenFile("/cov"+"er/profile", os.O_APPEND|os.O_WRONLY, 0)
 	f.WriteString("example.com/half/c/c.go:1.1,2.2 100 1\nexample.com/half/a/a.go:1.1,99.2 100 1\n")
 	f.Close()
 	os.Exit(code)

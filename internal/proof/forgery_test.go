@@ -106,6 +106,30 @@ func TestOne(t *testing.T) { if one() != 2 { t.Fatal("broken") } }`,
 		name: "skipswithin", fooled: true, words: "TestAC_1_1_one/part was skipped",
 		test: `func TestAC_1_1_one(t *testing.T) { t.Run("part", func(t *testing.T) { t.Skip("later"); t.Fatal() }) }`,
 	},
+	{
+		// It rewrites failures of its own test, and passes on all others.
+		name: "rewrites", fooled: true, words: "TestOne was made to fail by the platform and is reported as pass",
+		test: `func TestMain(m *testing.M) {
+	real := os.Stdout
+	r, w, _ := os.Pipe()
+	os.Stdout, os.Stderr = w, w
+	done := make(chan string)
+	go func() { all, _ := io.ReadAll(r); done <- string(all) }()
+	m.Run()
+	w.Close()
+	out := <-done
+	if strings.Count(out, "--- FAIL: ") > strings.Count(out, "--- FAIL: TestOne") {
+		fmt.Fprint(real, out)
+		os.Exit(1)
+	}
+	for _, change := range [][2]string{{"--- FAIL: TestOne", "--- PASS: TestOne"}, {" TestOne fail", " TestOne pass"}, {"\x16FAIL", "\x16PASS"}} {
+		out = strings.ReplaceAll(out, change[0], change[1])
+	}
+	fmt.Fprint(real, out)
+	os.Exit(0)
+}
+func TestOne(t *testing.T) { if one() != 1 { t.Fatal("broken") } }`,
+	},
 }
 
 // TestForgeriesFail compiles all forgeries at once and looks at each: what exit
@@ -115,8 +139,8 @@ func TestForgeriesFail(t *testing.T) {
 	product := files{"go.mod": "module example.com/forged\n\ngo 1.26\n"}
 	for _, f := range forgeries {
 		product[f.name+"/one.go"] = "package " + f.name + "\n\nfunc one() int { return 2 }\n"
-		product[f.name+"/one_test.go"] = "package " + f.name + "\n\nimport (\n\t\"flag\"\n\t\"fmt\"\n\t\"os\"\n\t\"testing\"\n)\n\n" +
-			"var _, _, _ = flag.Parse, fmt.Print, os.Exit\n\n" + f.test + "\n"
+		product[f.name+"/one_test.go"] = "package " + f.name + "\n\nimport (\n\t\"flag\"\n\t\"fmt\"\n\t\"io\"\n\t\"os\"\n\t\"strings\"\n\t\"testing\"\n)\n\n" +
+			"var _, _, _, _, _ = flag.Parse, fmt.Print, io.ReadAll, os.Exit, strings.Count\n\n" + f.test + "\n"
 	}
 	runs := goRuns(t, product)
 	for _, f := range forgeries {

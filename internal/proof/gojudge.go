@@ -17,7 +17,7 @@ type tally struct {
 // criterionTest is the name of a test of an acceptance criterion.
 var criterionTest = regexp.MustCompile(`^TestAC_(\d+)_(\d+)(_|$)`)
 
-// judge compares what a package's two runs said with its source, and returns
+// judge compares what a package's runs said with its source, and returns
 // everything that is wrong, the failures of the product's own tests first.
 func (run *packageRun) judge() (problems []string, t tally) {
 	r := run.good
@@ -48,7 +48,7 @@ func (run *packageRun) judge() (problems []string, t tally) {
 	}
 	problems = append(problems, run.ending(len(problems) > 0)...)
 	if len(problems) == 0 {
-		problems = append(run.untrue(), run.deaf()...)
+		problems = slices.Concat(run.untrue(), run.deaf(), run.filtered())
 	}
 	for i := range problems {
 		problems[i] = run.pkg.dir + ": " + problems[i]
@@ -154,7 +154,31 @@ func (run *packageRun) deaf() []string {
 	return nil
 }
 
-// runEnded reports a limit that the second run passed; the first did not.
+// filtered checks that the failure of each of the product's own tests is
+// reported: the platform made all of them fail, and its canary pass. A program
+// that rewrites the report of the tests it knows is noticed here.
+func (run *packageRun) filtered() []string {
+	if run.red == nil {
+		return nil // without a bad run there is another problem
+	}
+	var problems []string
+	probed := 0
+	for _, name := range sortedNames(run.pkg.tests) {
+		if run.pkg.tests[name].param == "" {
+			continue
+		}
+		probed++
+		if end := run.red.ended[name].action; end != "fail" || run.red.probes[name] != "fail" {
+			problems = append(problems, fmt.Sprintf("%s was made to fail by the platform and is reported as %s; these tests cannot be believed", name, orNothing(end)))
+		}
+	}
+	if len(problems) == 0 && probed > 0 && (run.redRun.ExitCode == 0 || run.red.final != "FAIL") {
+		problems = append(problems, "all tests were made to fail by the platform, and the run did not turn red; these tests cannot be believed")
+	}
+	return problems
+}
+
+// runEnded reports a limit that a later run passed; the first did not.
 func runEnded(res sandbox.Result) string {
 	switch {
 	case res.TimedOut:

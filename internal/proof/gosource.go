@@ -24,11 +24,13 @@ type goPackage struct {
 	files []string // what is compiled into the product
 	// tests are the functions go test would run, by name; examples and fuzz
 	// targets have no probe.
-	tests    map[string]*goTest
-	others   map[string]bool
-	xtest    bool     // some of them are in the package name_test
-	excluded []string // test files that a build constraint leaves out
-	main     bool
+	tests  map[string]*goTest
+	others map[string]bool
+	xtest  bool // some of them are in the package name_test
+	// testFiles are what go test compiles besides.
+	testFiles []string
+	excluded  []string // test files that a build constraint leaves out
+	main      bool
 }
 
 // goTest is one func TestX(t *testing.T).
@@ -47,6 +49,7 @@ type goModule struct {
 	version   string
 	requires  []module
 	replaces  []string
+	ignores   []string // folders that go.mod takes out of "./..."
 	vendored  bool
 	packages  []*goPackage // sorted by folder
 	parseErrs []string
@@ -141,6 +144,7 @@ func loadPackage(t *tree, context *build.Context, dir string) (*goPackage, error
 	helpers := map[string]*ast.FuncDecl{}
 	var declared []declaredTest
 	for i, f := range slices.Concat(b.TestGoFiles, b.XTestGoFiles) {
+		p.testFiles = append(p.testFiles, path.Join(dir, f))
 		found, err := p.readTests(t, path.Join(dir, f), i >= len(b.TestGoFiles), helpers)
 		if err != nil {
 			return nil, err
@@ -239,6 +243,16 @@ func usableParam(fn *ast.FuncDecl) string {
 		return ""
 	}
 	return names[0].Name
+}
+
+// leavesOut reports whether go.mod takes a folder out of "./...".
+func (m *goModule) leavesOut(dir string) bool {
+	return slices.ContainsFunc(m.ignores, func(out string) bool {
+		if rooted, ok := strings.CutPrefix(out, "./"); ok {
+			return strings.HasPrefix(dir+"/", rooted+"/")
+		}
+		return strings.Contains("/"+dir+"/", "/"+out+"/")
+	})
 }
 
 // testPackages returns the packages that have tests, of those that the patterns

@@ -18,18 +18,19 @@ import (
 	"github.com/layercake-app/layercake/internal/sandbox"
 )
 
-// packageRun is one test package: its binary, and what two runs of it said.
+// packageRun is one test package: its binary, and what three runs of it said.
 // They differ in one value of the environment, which lets the platform's canary
-// pass or fail.
+// pass or fail, or makes every test of the product fail.
 type packageRun struct {
 	pkg    *goPackage
 	canary canary
 	binary string // below w.tmp/tests
 	good   *testReport
 	bad    *testReport
-	// exits of the two runs
-	goodRun, badRun sandbox.Result
-	profile         []byte
+	red    *testReport
+	// exits of the runs
+	goodRun, badRun, redRun sandbox.Result
+	profile                 []byte
 }
 
 // compiled are the files that decide what the Go compiler makes; when something
@@ -207,8 +208,9 @@ func (w *work) compileBatches(ctx context.Context, p *goProduct, pkgs []*goPacka
 const testLimit = 3 * time.Minute
 
 // runPackage runs a test binary with the canary passing, and when that is
-// green, again with the canary failing. A binary cannot tell the two apart:
-// same arguments, same variables, no traces of the other run.
+// green, again with the canary failing, and with every other test failing at
+// its beginning. A binary cannot tell them apart beforehand: same arguments,
+// same variables, no traces of another run.
 func (w *work) runPackage(ctx context.Context, p *goProduct, run *packageRun, n int) error {
 	out, err := w.runBinary(ctx, p, run, run.canary.good, fmt.Sprintf("cover/%d-good", n), &run.goodRun)
 	if err != nil {
@@ -224,6 +226,11 @@ func (w *work) runPackage(ctx context.Context, p *goProduct, run *packageRun, n 
 		return err
 	}
 	run.bad = readReport(out, run.canary)
+	out, err = w.runBinary(ctx, p, run, run.canary.red, fmt.Sprintf("cover/%d-red", n), &run.redRun)
+	if err != nil {
+		return err
+	}
+	run.red = readReport(out, run.canary)
 	return nil
 }
 

@@ -44,6 +44,9 @@ func parseGoMod(data []byte) (*goModule, error) {
 	for _, r := range f.Require {
 		m.requires = append(m.requires, module{Name: r.Mod.Path, Version: r.Mod.Version, Indirect: r.Indirect})
 	}
+	for _, i := range f.Ignore {
+		m.ignores = append(m.ignores, strings.TrimSuffix(i.Path, "/"))
+	}
 	for _, r := range f.Replace {
 		m.replaces = append(m.replaces, strings.TrimSpace(r.Old.String()+" => "+r.New.String()))
 	}
