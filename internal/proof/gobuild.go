@@ -36,6 +36,14 @@ func (w *work) goProduct(ctx context.Context) (*goProduct, *outcome, error) {
 		out := fail("the Go source cannot be read: %s", shorten(m.parseErrs[0], 300))
 		return nil, &out, nil
 	}
+	wrong, err := w.tree.included()
+	if err != nil {
+		return nil, nil, err
+	}
+	if wrong != "" {
+		out := fail("%s", wrong)
+		return nil, &out, nil
+	}
 	if len(m.requires) > 0 && !m.vendored {
 		_, err := w.r.cfg.Sandbox.Fetch(ctx, sandbox.FetchRequest{Ecosystem: "go"})
 		return nil, nil, err

@@ -33,32 +33,16 @@ type packageRun struct {
 	profile                 []byte
 }
 
-// compiled are the files that decide what the Go compiler makes; when something
-// is embedded, every file may.
-var compiled = []string{".go", ".s", ".S", ".h", ".c", ".syso", ".pgo"}
-
-// sourceDigest identifies what is compiled, so that what is drawn for it stays
-// the same from check to check and compiled tests can be used again.
+// sourceDigest identifies the state of all files, so that what is drawn for it
+// stays the same from check to check and compiled tests can be used again. A
+// file that no compiler reads counts too: it could hold what an agent learned
+// of the canary. For the same reason a preliminary run has a digest of its own.
 func (w *work) sourceDigest() (string, error) {
-	var names []string
-	embeds := false
-	for _, name := range w.tree.files {
-		if base := path.Base(name); slices.Contains(compiled, path.Ext(name)) || base == "go.mod" || base == "go.sum" || base == "modules.txt" {
-			names = append(names, name)
-		}
-		if path.Ext(name) == ".go" && !embeds {
-			data, err := w.tree.read(name)
-			if err != nil {
-				return "", fmt.Errorf("read source: %w", err)
-			}
-			embeds = bytes.Contains(data, []byte("go:embed"))
-		}
-	}
-	if embeds {
-		names = w.tree.files
-	}
 	sum := sha256.New()
-	for _, name := range names {
+	if w.repo == nil {
+		fmt.Fprintln(sum, "preliminary")
+	}
+	for _, name := range w.tree.files {
 		if err := w.tree.hash(sum, name); err != nil {
 			return "", err
 		}

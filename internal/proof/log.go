@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -60,10 +61,11 @@ func (r *recorder) bytes() []byte {
 	return clean(append(out, tail...))
 }
 
-var terminal = regexp.MustCompile("\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)?|[@-Z\\\\-_])")
+var terminal = regexp.MustCompile("\u009b[0-?]*[ -/]*[@-~]|\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)?|[@-Z\\\\-_])")
 
-// clean strips terminal sequences and control characters, so that a log shows
-// what was printed and nothing can hide in it.
+// clean strips terminal sequences, control characters and what changes the
+// direction of writing, so that a log shows what was printed and nothing can
+// hide in it.
 func clean(text []byte) []byte {
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
@@ -76,7 +78,7 @@ func clean(text []byte) []byte {
 			return r
 		case r == '\r':
 			return '\n'
-		case r < ' ' || r == 0x7f:
+		case r < ' ' || r >= 0x7f && r <= 0x9f || unicode.Is(unicode.Bidi_Control, r):
 			return -1
 		default:
 			return r

@@ -20,6 +20,8 @@ func TestLogIsCleaned(t *testing.T) {
 		"cursor":    {"a\x1b[2K\x1b[1Gb\x1bMc", "abc"},
 		"progress":  {"10%\r20%\r\n", "10%\n20%\n"},
 		"backspace": {"pass\b\b\b\bfail\x00", "passfail"},
+		"one byte":  {"\u009b31mred\u009b0m\u0085x\u0090y\u009cz", "redxyz"},
+		"direction": {"a\u202eb\u2066c\u2069\u200fd\u061ce", "abcde"},
 		"bytes":     {"a\xffb", "a\uFFFDb"},
 	} {
 		t.Run(name, func(t *testing.T) {

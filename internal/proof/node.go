@@ -235,10 +235,14 @@ func (w *work) runNodeTests(ctx context.Context, p *nodeProduct, files []string,
 	if err := w.tree.copyTo(ctx, src); err != nil {
 		return nil, nil, fmt.Errorf("copy product: %w", err)
 	}
+	source, err := w.sourceDigest()
+	if err != nil {
+		return nil, nil, err
+	}
 	canaries := map[string]canary{}
-	shared := w.r.canaryFor(w.subject.Project, w.subject.Commit, "node")
+	shared := w.r.canaryFor(w.subject.Project, source, "node")
 	for i, name := range files {
-		c := w.r.canaryFor(w.subject.Project, w.subject.Commit, name)
+		c := w.r.canaryFor(w.subject.Project, source, name)
 		c.env, c.good, c.bad, c.test = shared.env, shared.good, shared.bad, c.probe+strconv.Itoa(i)
 		canaries[name] = c
 		w.secrets = append(w.secrets, c.secrets()...)

@@ -245,11 +245,17 @@ func Applicable(names []string, read func(string) ([]byte, error)) []string {
 // compiling are the checks that compile or run the product.
 var compiling = []string{Build, Lint, Preview, Unit, Integration, E2E, Coverage, Deployment, Smoke}
 
+// reporting are the checks that believe the report of a test run.
+var reporting = []string{Unit, Integration, E2E, Coverage}
+
 // carry prepares the work, runs the check within its limit, and writes its
 // result down.
 func (r *Runner) carry(ctx context.Context, w *work, dir string) (Result, error) {
 	w.log, w.figures, w.reports = &recorder{}, map[string]float64{}, map[string][]byte{}
 	res := Result{Type: w.subject.Type, Commit: w.subject.Commit, Isolation: r.cfg.Sandbox.Isolation(), Figures: w.figures}
+	if slices.Contains(reporting, w.subject.Type) {
+		res.Isolation.NotEnforced = append(res.Isolation.NotEnforced, "truth of a test report against code written to forge it (tests and product share a process)")
+	}
 	t, err := openTree(dir)
 	if errors.Is(err, errTooManyFiles) {
 		w.log.say("The product has more than %d files.", maxTreeFiles)

@@ -171,7 +171,7 @@ func TestPeek(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tree.close()
-	source, err := (&work{tree: tree}).sourceDigest()
+	source, err := (&work{tree: tree, repo: shared.store.Repo(testProject)}).sourceDigest()
 	if err != nil {
 		t.Fatal(err)
 	}
