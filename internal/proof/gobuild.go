@@ -36,11 +36,7 @@ func (w *work) goProduct(ctx context.Context) (*goProduct, *outcome, error) {
 		out := fail("the Go source cannot be read: %s", shorten(m.parseErrs[0], 300))
 		return nil, &out, nil
 	}
-	wrong, err := w.tree.included()
-	if err != nil {
-		return nil, nil, err
-	}
-	if wrong != "" {
+	if wrong := w.tree.included(); wrong != "" {
 		out := fail("%s", wrong)
 		return nil, &out, nil
 	}

@@ -17,14 +17,14 @@ var (
 // folder or of the compiler. The go command watches no other file: a binary
 // would stay what it was when the included file changes, and what is tested
 // would not be what is in the commit. Its text is for people.
-func (t *tree) included() (string, error) {
+func (t *tree) included() string {
 	for _, name := range t.files {
 		if !slices.Contains([]string{".s", ".S", ".h"}, path.Ext(name)) {
 			continue
 		}
 		text, err := t.read(name)
 		if err != nil {
-			return "", fmt.Errorf("read source: %w", err)
+			return err.Error()
 		}
 		if !bytes.Contains(text, []byte("include")) {
 			continue
@@ -38,9 +38,9 @@ func (t *tree) included() (string, error) {
 				continue
 			}
 			if !includeLine.Match(line) && !directive.Match(line) {
-				return fmt.Sprintf("%s:%d includes another file than a header: write #include \"name.h\" alone on the line, with name.h in the same folder", name, i+1), nil
+				return fmt.Sprintf("%s:%d includes another file than a header: write #include \"name.h\" alone on the line, with name.h in the same folder", name, i+1)
 			}
 		}
 	}
-	return "", nil
+	return ""
 }

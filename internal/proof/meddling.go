@@ -34,14 +34,15 @@ type source struct {
 
 // meddling names, for people, what in the product could get between its tests
 // and their report.
-func (w *work) meddling(p *goProduct) ([]string, error) {
+func (w *work) meddling(p *goProduct) []string {
 	var found []string
 	for _, pkg := range p.packages {
 		var sources []*source
 		for _, name := range slices.Concat(pkg.files, pkg.testFiles) {
 			s, err := w.source(name)
 			if err != nil {
-				return nil, err
+				found = append(found, err.Error())
+				continue
 			}
 			s.hidden(p)
 			s.look()
@@ -52,18 +53,19 @@ func (w *work) meddling(p *goProduct) ([]string, error) {
 			found = append(found, s.found...)
 		}
 	}
-	return found, nil
+	return found
 }
 
+// source parses a file. Its error is for people.
 func (w *work) source(name string) (*source, error) {
 	text, err := w.tree.read(name)
 	if err != nil {
-		return nil, fmt.Errorf("read source: %w", err)
+		return nil, err
 	}
 	s := &source{name: name, set: token.NewFileSet(), test: strings.HasSuffix(name, "_test.go"), imports: map[string]string{}}
 	s.file, err = parser.ParseFile(s.set, name, text, parser.SkipObjectResolution|parser.ParseComments)
 	if err != nil {
-		return nil, fmt.Errorf("read source: %w", err)
+		return nil, fmt.Errorf("%w; correct it", err)
 	}
 	for _, spec := range s.file.Imports {
 		at, _ := strconv.Unquote(spec.Path.Value) // the parser has seen that it is a string

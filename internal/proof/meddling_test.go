@@ -20,11 +20,7 @@ func meddle(t *testing.T, f files) string {
 	if err != nil || len(m.parseErrs) > 0 {
 		t.Fatal(err, m.parseErrs)
 	}
-	found, err := (&work{tree: tree}).meddling(&goProduct{goModule: m})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(found, "\n")
+	return strings.Join((&work{tree: tree}).meddling(&goProduct{goModule: m}), "\n")
 }
 
 // goFile writes a Go file with the imports that its body names.
@@ -168,6 +164,13 @@ func ends(m *testing.M) { os.Exit(m.Run()) }
 			}
 		})
 	}
+}
+
+// What cannot be parsed is a verdict too.
+func TestBrokenSourceFailsItsTests(t *testing.T) {
+	t.Parallel()
+	res := run(t, Unit, half.with(files{"b/b.go": "package b\n\nfunc Nothing() int {\n"}))
+	want(t, res, Fail, "b/b.go:3:22", "correct it")
 }
 
 // What meddles fails the check, by its file and line.
