@@ -65,6 +65,10 @@ func (w *work) stackKnown() *outcome {
 // project's lock. The outcome is set when the command failed.
 func (w *work) compile(ctx context.Context, p *goProduct, cache, src string, argv []string) (*outcome, error) {
 	w.log.say("$ %s", strings.Join(argv, " "))
+	busy := filepath.Join(cache, busyMark)
+	if err := os.WriteFile(busy, nil, 0o600); err != nil {
+		return nil, fmt.Errorf("mark compilation: %w", err)
+	}
 	var out recorder
 	res, err := w.r.cfg.Sandbox.Run(ctx, sandbox.Spec{
 		Argv: argv, Dir: "/src", Tools: []sandbox.Tool{p.tool}, Env: goEnv(p.vendored), Limits: compileLimits(),
@@ -80,7 +84,10 @@ func (w *work) compile(ctx context.Context, p *goProduct, cache, src string, arg
 	if err != nil {
 		return nil, err
 	}
-	return ended(strings.Join(argv[:min(2, len(argv))], " "), res, text), nil
+	if res.ExitCode < 128 { // it ended by itself, so nothing is torn
+		err = os.Remove(busy)
+	}
+	return ended(strings.Join(argv[:min(2, len(argv))], " "), res, text), err
 }
 
 // ended gives the outcome of a command that did not succeed, nil of one that

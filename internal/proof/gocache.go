@@ -240,6 +240,9 @@ func (r *Runner) projectCache(ctx context.Context, project string) (string, erro
 	all := filepath.Join(r.cfg.Cache, filepath.Base(base))
 	dir := filepath.Join(all, project)
 	if _, err := os.Stat(dir); err == nil {
+		if err := clearTorn(dir); err != nil {
+			return "", err
+		}
 		now := time.Now()
 		return dir, os.Chtimes(dir, now, now)
 	}
@@ -263,6 +266,26 @@ func (r *Runner) projectCache(ctx context.Context, project string) (string, erro
 		return "", fmt.Errorf("keep compiler cache: %w", err)
 	}
 	return dir, nil
+}
+
+// busyMark stands in a project's cache while the go command is at work there.
+const busyMark = "busy"
+
+// clearTorn removes what the go command was making when it was killed: a program
+// may be cut off, and the next go command takes it for up to date.
+func clearTorn(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, busyMark)); err != nil {
+		return nil
+	}
+	for _, name := range []string{"out", "tests", busyMark} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("clear compiler output: %w", err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "out"), 0o700); err != nil {
+		return fmt.Errorf("clear compiler output: %w", err)
+	}
+	return nil
 }
 
 // dropOldest deletes all but the newest keep folders, and those whose mutex,

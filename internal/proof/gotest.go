@@ -115,6 +115,7 @@ func (w *work) compileTests(ctx context.Context, p *goProduct, pkgs []*goPackage
 		return nil, nil, err
 	}
 	mark := filepath.Join(cache, "tests")
+	source = w.r.draw(32, "tests", source) // another process has other canaries
 	done, err := os.ReadFile(mark)
 	if err != nil && !os.IsNotExist(err) {
 		return nil, nil, fmt.Errorf("look for compiled tests: %w", err)
