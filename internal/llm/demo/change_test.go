@@ -2,6 +2,7 @@ package demo_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,6 +65,41 @@ func TestLaterChange(t *testing.T) {
 	b.checkDocuments(false)
 	if log, ok := goTool(t, b.onDisk(), "vet", "./..."); !ok {
 		t.Fatalf("after the third change:\n%s", log)
+	}
+}
+
+// TestNothingIsAddedThatIsToGo asks for less and for more at once: what is to go is
+// not added, stays, and is named as a risk.
+func TestNothingIsAddedThatIsToGo(t *testing.T) {
+	t.Parallel()
+	m := newModel(t, demo.Options{})
+	base := planned(t, m, ideas[0])
+	for _, c := range []struct{ request, field, stays string }{
+		{"Remove the phone field and add the name of the witness", "witness", "the phone field"},
+		{"Entferne das Telefon und ergänze einen Witness", "witness", "das Telefon"},
+		{"We no longer need the location", "", "the location"},
+	} {
+		t.Run(c.request, func(t *testing.T) {
+			t.Parallel()
+			b := base.copyOf()
+			before := b.files["specs/data-model.yaml"]
+			for _, s := range steps("")[:4] {
+				b.run(m, brief{role: s.role, gate: s.gate, change: 2, idea: c.request, original: ideas[0]})
+			}
+			after := b.files["specs/data-model.yaml"]
+			if strings.Contains(after, "name: phone") || strings.Contains(after, "name: telefon") {
+				t.Errorf("what was to go was added:\n%s", after)
+			}
+			if c.field == "" && after != before || !strings.Contains(after, "name: "+c.field) {
+				t.Errorf("the data model is now:\n%s", after)
+			}
+			if !strings.Contains(b.files["docs/PRD.md"], "The demo model can only add; “"+c.stays+"” stays as it was.") {
+				t.Errorf("the requirements hide that %s stays:\n%s", c.stays, b.files["docs/PRD.md"])
+			}
+			if !slices.Contains(b.risks, "Something was to be removed and stays") {
+				t.Errorf("risks: %q", b.risks)
+			}
+		})
 	}
 }
 

@@ -196,8 +196,25 @@ func manageProduct(w *work) {
 		w.deliver(mlRequirementsPath, mlRequirements(t.before), mlRequirements(t.after), nil)
 	}
 	w.decide("Scope of change "+fmt.Sprint(w.change), featureTitles(w.features(t, t.after)), "These features are what the templates understood from the words of the request.")
+	if stays := w.stays(); stays != "" {
+		w.risk("Something was to be removed and stays", stays+" Take it out by hand where it has to go.", "high", "medium")
+		w.remark("%s", stays)
+	}
 	w.risk("The request may mean more than was understood", "A template reads nouns and verbs of the request; what it did not recognise is missing from the features. Compare "+prdPath+" with the request.", "medium", "medium")
 	w.finish()
+}
+
+// stays says what a later request wants removed, which templates cannot do; "" when
+// it wants nothing of the kind.
+func (w *work) stays() string {
+	if w.change < 2 {
+		return ""
+	}
+	gone := product.Removals(w.idea)
+	if len(gone) == 0 {
+		return ""
+	}
+	return product.OnlyAdds(gone)
 }
 
 func featureTitles(features []product.Feature) string {
@@ -226,6 +243,9 @@ func (w *work) changeNote(t target) string {
 	}
 	if len(t.added()) == 0 {
 		d.item("No feature is added.")
+	}
+	if stays := w.stays(); stays != "" {
+		d.item("%s", oneLine(stays, 400))
 	}
 	return d.String()
 }

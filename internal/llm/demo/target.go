@@ -148,6 +148,9 @@ func withWish(m product.Model, remark string) wish {
 	for _, c := range after.Changes[len(before.Changes):] {
 		parts = append(parts, strings.TrimSuffix(c.Summary, "."))
 	}
+	if gone := product.Removals(remark); len(gone) > 0 {
+		parts = append(parts, strings.TrimSuffix(product.OnlyAdds(gone), "."))
+	}
 	return wish{before: before, after: after, what: strings.Join(parts, "; ")}
 }
 

@@ -52,7 +52,9 @@ func (r *reading) specsOf(i int, concepts []concept) []spec {
 				}
 			}
 		}
-		if home := r.home(s.field.Name, concepts); home >= 0 && !r.usually(concepts[owner], s.field.Name) {
+		if r.inList(s.at) >= 0 {
+			owner = max(0, slices.IndexFunc(concepts, func(c concept) bool { return !c.listed }))
+		} else if home := r.home(s.field.Name, concepts); home >= 0 && !r.usually(concepts[owner], s.field.Name) {
 			owner = home
 		}
 		if len(r.words) > longIdea && at < 0 && counts[s.field.Name] < 2 {
@@ -202,6 +204,12 @@ func (r *reading) relate(m *Model, concepts []concept) {
 					m.link(i, j, required, child.key == "match", r.usual(instead))
 				}
 			}
+		}
+	}
+	main := slices.IndexFunc(concepts, func(c concept) bool { return !c.listed })
+	for i, c := range concepts {
+		if main >= 0 && c.listed && r.mainBefore(r.listed[0].start-1) && !m.linked(i, main) {
+			m.link(i, main, false, false, Field{})
 		}
 	}
 	for i, a := range concepts {

@@ -15,6 +15,7 @@ type concept struct {
 	strong    bool // named by a verb, a domain or a list, not just mentioned
 	domain    bool // only implied by a word for the whole activity
 	doubtful  bool // its word may be another: somebody walks
+	listed    bool // named behind a colon, after the thing it belongs to
 	ident     string
 }
 
@@ -35,6 +36,10 @@ func list(items []string) string {
 
 // concepts finds what the idea wants kept, the most important first.
 func (r *reading) concepts() []concept {
+	if r.known == nil {
+		r.markRegister()
+		r.markListed()
+	}
 	r.markFields()
 	found := map[string]*concept{}
 	var order []string
@@ -54,10 +59,25 @@ func (r *reading) concepts() []concept {
 	}
 	for i := 0; i < len(r.words); {
 		n := 1
-		if keys, width := r.domainAt(i); width > 0 && (r.headOf(i+width) || r.holds(i, width)) {
+		if k := r.inList(i); r.holder[i] || k >= 0 && !r.listed[k].field {
+			if c, ok := germanRegister(r.words[i]); ok && c.key != "" && r.lang == "de" && k < 0 {
+				c.at = i
+				add(c.key, c, 6, true)
+				if strings.HasSuffix(r.low(i), "verleih") {
+					one, many := lex().nameOf("loan", r.lang)
+					add("loan", concept{key: "loan", one: one, many: many, at: i}, 5, true)
+				}
+			}
+		} else if c, width := r.keptAt(i); width > 0 {
+			add(id(c), c, 6, true)
+			n = width
+		} else if keys, width := r.domainAt(i); width > 0 && (r.headOf(i+width) || r.holds(i, width)) {
 			n = width
 		} else if width > 0 {
 			for j, key := range keys {
+				if len(r.listed) > 0 && i <= r.colon() && !r.mainBefore(r.colon()) {
+					break // the list behind the colon says what is in it
+				}
 				one, many := lex().nameOf(key, r.lang)
 				add(key, concept{key: key, one: one, many: many, at: i, domain: true}, 6-j, true)
 			}
@@ -73,6 +93,7 @@ func (r *reading) concepts() []concept {
 		}
 		i += n
 	}
+	r.listedConcepts(add)
 	all := make([]concept, 0, len(order))
 	for _, id := range order {
 		all = append(all, *found[id])
@@ -149,7 +170,7 @@ func (r *reading) qualifies(i, width int, c concept) bool {
 	}
 	after, n, _ := r.thingAt(next)
 	if n == 0 || after.key == c.key {
-		return false
+		return n > 0 // bee hives
 	}
 	for _, in := range strings.Fields(lex().Things[after.key].In) {
 		key, _, _ := strings.Cut(in, "=")
@@ -221,6 +242,9 @@ func (r *reading) thingAt(i int) (c concept, width int, weak bool) {
 	}
 	for n := 3; n > 0; n-- {
 		nouns := lex().nouns[r.phrase(i, n)]
+		if dative, ok := strings.CutSuffix(r.phrase(i, n), "n"); len(nouns) == 0 && ok && r.lang == "de" {
+			nouns = lex().nouns[dative] // mit Messwerten
+		}
 		if len(nouns) == 0 {
 			continue
 		}
@@ -344,6 +368,9 @@ func (r *reading) objectAt(i int) (concept, int) {
 		end++
 	}
 	c := r.unknown(i, end)
+	if one, isPlural := germanSingular(c.many); r.lang == "de" && isPlural && j > 0 && r.holder[j-1] {
+		c.one = one
+	}
 	return c, end - i
 }
 
@@ -351,6 +378,9 @@ func (r *reading) objectAt(i int) (concept, int) {
 // is one only after a word such as list.
 func (r *reading) manages(j int) bool {
 	w := r.low(j)
+	if r.lang == "de" && (w == "für" || w == "von") && j > 0 && r.holder[j-1] {
+		return true // Laborbuch für Experimente
+	}
 	if w != "of" {
 		return manage[w]
 	}

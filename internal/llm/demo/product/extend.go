@@ -7,7 +7,8 @@ import (
 )
 
 // Extend adds what a later request asks for: a field, an action or an entity, at
-// least one as long as the model has room. What was there stays as it was, so
+// least one as long as the model has room, unless it only asks to take things away;
+// these stay, and a note says so. What was there stays as it was, so
 // that records kept by the older application load in the newer one.
 func (m Model) Extend(request string) (Model, []Change) {
 	m = m.clone()
@@ -15,6 +16,7 @@ func (m Model) Extend(request string) (Model, []Change) {
 	r.lang = m.Lang
 	r.known = m.Entities
 	before := len(m.Changes)
+	gone := r.takeAway()
 	r.markAdded(m)
 	fresh := r.newConcepts(m)
 	for _, s := range r.specs {
@@ -25,7 +27,10 @@ func (m Model) Extend(request string) (Model, []Change) {
 	for _, c := range fresh {
 		m.addEntity(r, c)
 	}
-	if len(m.Changes) == before {
+	if len(gone) > 0 {
+		m.note(OnlyAdds(gone))
+	}
+	if len(m.Changes) == before && (len(gone) == 0 || r.contentWords() > 0) {
 		m.growAnyway(r, request)
 	}
 	m.settle()
@@ -39,6 +44,21 @@ func (m Model) clone() Model {
 	}
 	m.Actions, m.Changes, m.Notes = slices.Clone(m.Actions), slices.Clone(m.Changes), slices.Clone(m.Notes)
 	return m
+}
+
+// OnlyAdds says what becomes of the things that a request asks to take away.
+func OnlyAdds(gone []string) string {
+	verb := "stays"
+	if len(gone) > 1 {
+		verb = "stay"
+	}
+	return fmt.Sprintf("The demo model can only add; “%s” %s as it was.", strings.Join(gone, "” and “"), verb)
+}
+
+func (m *Model) note(text string) {
+	if !slices.Contains(m.Notes, text) {
+		m.Notes = append(m.Notes, text)
+	}
 }
 
 // mentioned returns the position of an entity's name in the text, or -1.
@@ -104,7 +124,7 @@ func (r *reading) markAdded(m Model) {
 	}
 }
 
-var addWords = set("add adds adding include show record store save give need want hinzufügen ergänze füge ajouter ajoute añadir añade agregar")
+var addWords = set("add adds adding include show record store save give need want hinzufügen ergänze ergänzen füge aufnehmen ajouter ajoute añadir añade agregar")
 
 // newConcepts finds things in the request that the model does not keep yet.
 func (r *reading) newConcepts(m Model) []concept {

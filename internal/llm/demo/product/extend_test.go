@@ -55,6 +55,49 @@ func TestExtendAddsWhatIsAsked(t *testing.T) {
 	}
 }
 
+func TestExtendNeverAddsWhatIsToGo(t *testing.T) {
+	t.Parallel()
+	const contacts = "contacts"
+	for _, c := range []struct{ idea, request, want, stays string }{
+		{contacts, "Remove the phone field and add the name of the witness", "Contact.witness", "the phone field"},
+		{"bookmarks", "Remove the phone field and add the name of the witness", "Bookmark.witness", "the phone field"},
+		{"bookmarks", "Please add a nickname and get rid of the rating", "Bookmark.nickname", "the rating"},
+		{"bookmarks", "Delete the tags", "", "the tags"},
+		{"bookmarks", "We no longer need the rating", "", "the rating"},
+		{"bookmarks", "The rating is no longer needed, add a price", "Bookmark.price", "The rating"},
+		{"bookmarks", "Add a price, the rating is no longer needed", "Bookmark.price", "the rating"},
+		{"bookmarks", "The rating and the priority should be removed", "", "The rating the priority"},
+		{"bookmarks", "Add a price without a rating", "Bookmark.price", "a rating"},
+		{"bookmarks", "Drop the rating but add a location and a due date", "Bookmark.location Bookmark.due_date", "the rating"},
+		{"bookmarks", "Replace the rating with a priority", "Bookmark.priority", "the rating"},
+		{"bookmarks", "Add a price instead of the rating", "Bookmark.price", "the rating"},
+		{"bookmarks", "I want to remove the suppliers and add a date", "Bookmark.date", "the suppliers"},
+		{"Kochrezepte mit Zutaten", "Entferne die Bewertung und ergänze einen Preis", "Kochrezept.preis", "die Bewertung"},
+		{"Kochrezepte mit Zutaten", "Bewertung löschen und Preis hinzufügen", "Kochrezept.preis", "Bewertung"},
+		{"Kochrezepte mit Zutaten", "Einen Preis ohne Währung hinzufügen", "Kochrezept.preis", "Währung"},
+		{"Kochrezepte mit Zutaten", "Die Bewertung brauchen wir nicht mehr", "", "Die Bewertung"},
+		{"Kochrezepte mit Zutaten", "Löschen Sie die Bewertung", "", "die Bewertung"},
+		{"Kochrezepte mit Zutaten", "Den Weg zum Herd hinzufügen", "Kochrezept.weg", ""},
+		{"bookmarks", "Add a reason to delete a bookmark", "Bookmark.reason", ""},
+	} {
+		m := Read(c.idea)
+		next, changes := m.Extend(c.request)
+		var got []string
+		for _, ch := range changes {
+			got = append(got, ch.Entity+"."+ch.Field)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%q: added %v, want %s", c.request, got, c.want)
+		}
+		if gone := strings.Join(Removals(c.request), ", "); gone != c.stays {
+			t.Errorf("%q: stays %q, want %q", c.request, gone, c.stays)
+		}
+		if note := strings.Join(next.Notes, " "); c.stays != "" && !strings.Contains(note, "can only add; “"+c.stays) {
+			t.Errorf("%q: notes %q", c.request, note)
+		}
+	}
+}
+
 // TestExtendKeepsWhatWasThere: names, fields, story numbers and tests of the older
 // model stay, and nothing new is required, for any texts.
 func TestExtendKeepsWhatWasThere(t *testing.T) {

@@ -1,6 +1,7 @@
 package product
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -15,6 +16,10 @@ type spec struct {
 // markFields finds every phrase that says what to record about something.
 func (r *reading) markFields() {
 	for i := 0; i < len(r.words); {
+		if k := r.inList(i); r.holder[i] || k >= 0 && !r.listed[k].field || r.partOf(i) {
+			i++
+			continue
+		}
 		s, width := r.fieldAt(i)
 		if width == 0 || r.used[i] {
 			i++
@@ -27,11 +32,26 @@ func (r *reading) markFields() {
 		}
 		i += width
 	}
+	for _, it := range r.listed {
+		if nouns := lex().nouns[r.low(it.end-1)]; it.field && !slices.Contains(r.used[it.start:it.end], true) && (len(nouns) == 0 || nouns[0].name.weak && it.end-it.start > 1) {
+			s := r.typed(r.text(it.start, it.end), "")
+			s.at = it.start
+			r.specs = append(r.specs, s)
+			for j := it.start; j < it.end; j++ {
+				r.used[j] = true
+			}
+		}
+	}
 	r.markLists()
 }
 
+// partOf reports whether the word at i is part of the noun before a register.
+func (r *reading) partOf(i int) bool {
+	return slices.ContainsFunc(r.kept, func(s span) bool { return i >= s.start && i < s.end })
+}
+
 func (r *reading) fieldAt(i int) (spec, int) {
-	for _, rule := range []func(int) (spec, int){r.lastDone, r.markAs, r.howMuch, r.numberOf, r.whether, r.asking, r.compoundField, r.knownField} {
+	for _, rule := range []func(int) (spec, int){r.lastDone, r.markAs, r.measured, r.nameOf, r.howMuch, r.numberOf, r.whether, r.asking, r.compoundField, r.knownField} {
 		if s, width := rule(i); width > 0 {
 			return s, width
 		}
@@ -184,6 +204,24 @@ func (r *reading) numberOf(i int) (spec, int) {
 	return r.typed(r.words[i+2].text, "number"), 3
 }
 
+// nameOf reads "the name of the witness".
+func (r *reading) nameOf(i int) (spec, int) {
+	if r.low(i) != "name" || !belongs[r.low(i+1)] {
+		return spec{}, 0
+	}
+	j := i + 2
+	for determiners[r.low(j)] {
+		j++
+	}
+	if !r.content(j) || len(lex().nouns[r.low(j)]) > 0 || slices.ContainsFunc(r.known, func(e Entity) bool { return strings.EqualFold(e.Label, r.low(j)) }) {
+		return spec{}, 0
+	}
+	if key, known := lex().fields[langIndex(r.lang)][r.low(j)]; known {
+		return r.lexField(key), j - i + 1
+	}
+	return r.typed(r.words[j].text, "text"), j - i + 1
+}
+
 // whether reads "whether it is indoor".
 func (r *reading) whether(i int) (spec, int) {
 	if r.low(i) != "whether" {
@@ -320,7 +358,12 @@ func (r *reading) markLists() {
 					break
 				}
 			}
-			if nouns := lex().nouns[r.low(j)]; len(nouns) > 0 && r.content(j) {
+			nouns := lex().nouns[r.low(j)]
+			if dative, ok := strings.CutSuffix(r.low(j), "n"); len(nouns) == 0 && ok && r.lang == "de" {
+				nouns = lex().nouns[dative]
+				end = j + 1
+			}
+			if len(nouns) > 0 && r.content(j) {
 				if !nouns[0].plural && nouns[0].name.one != nouns[0].name.many {
 					end = j + 1 // one of something is a value: with client
 				} else {
@@ -356,7 +399,10 @@ func (r *reading) lexField(key string) spec {
 
 // typed makes a field of a label; without a type, the label's words tell it.
 func (r *reading) typed(label, typ string) spec {
-	label = capital(cut(label, 32))
+	label = cut(label, 32)
+	if r := []rune(label); len(r) < 2 || !unicode.IsUpper(r[1]) { // pH
+		label = capital(label)
+	}
 	if typ == "" {
 		typ = guessType(label)
 	}
@@ -374,7 +420,7 @@ func guessType(label string) string {
 		{"longtext", "notes description comment instructions story details summary beschreibung notizen"},
 		{"date", "date deadline birthday day datum geburtstag fecha"},
 		{"money", "price cost amount fee budget salary tax discount total preis kosten betrag prix coût precio coste deposit"},
-		{"number", "number count quantity age weight height temperature score points minutes hours distance calories level percent anzahl gewicht alter menge nombre poids cantidad peso"},
+		{"number", "number count quantity ph magnitude mass depth width length diameter speed pressure humidity age weight height temperature score points minutes hours distance calories level percent anzahl gewicht alter menge nombre poids cantidad peso"},
 		{"email", "email e-mail mail"},
 		{"url", "link url website photo picture video image"},
 	} {

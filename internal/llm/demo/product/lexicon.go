@@ -162,8 +162,8 @@ func (l *lexicon) addField(key string) {
 	f := l.Fields[key]
 	for i, label := range f.Labels {
 		l.labels[label] = append(l.labels[label], fieldKey{key, f})
-		if key == "name" || key == "title" {
-			continue // everything has one; the words say nothing
+		if key == "name" || key == "title" || key == "student" || key == "homework" {
+			continue // everything has one, or the word is a thing of its own
 		}
 		if l.fields[i] == nil {
 			l.fields[i] = map[string]string{}

@@ -48,12 +48,18 @@ type reading struct {
 	used  []bool // words that say what a field is, and so name no entity
 	specs []spec // the fields they say
 	known []Entity
+
+	kept   []span // what a register, ledger or list in the idea is of
+	holder []bool // words that only say in what it is kept, or for whom
+	listed []item // the nouns behind a colon
+	about  string // what stands before that colon, when it is no more than a name
 }
 
 func newReading(text string) *reading {
 	r := &reading{words: words(clean2(text))}
-	r.used = make([]bool, len(r.words))
 	r.lang = r.language()
+	r.splitHyphens()
+	r.used, r.holder = make([]bool, len(r.words)), make([]bool, len(r.words))
 	return r
 }
 
@@ -84,13 +90,13 @@ var stopwords = [4]map[string]bool{
 }
 
 // generic words name a program or a part of one, never what it keeps.
-var generic = set("collection collections catalog history app apps application applications tool tools system systems website websites site web page webpage program software platform service solution thing things stuff way tracker trackers manager planner organizer organiser log logger list lists database db register registry catalog catalogue overview dashboard data information info detail details item items user users everyone people anybody online mobile digital mini demo product mvp project version feature features interface screen button form table spreadsheet excel life day days week weeks month months year years home work hobby anwendung programm werkzeug webseite verwaltung liste listen übersicht daten datenbank sammlung tagebuch tool leute sachen dinge application logiciel outil site liste gestion suivi suivre données chose choses aplicación herramienta sitio lista gestión seguimiento datos cosa cosas control")
+var generic = set("ledger logbook roster archive collection collections catalog history app apps application applications tool tools system systems website websites site web page webpage program software platform service solution thing things stuff way tracker trackers manager planner organizer organiser log logger list lists database db register registry catalog catalogue overview dashboard data information info detail details item items user users everyone people anybody online mobile digital mini demo product mvp project version feature features interface screen button form table spreadsheet excel life day days week weeks month months year years home work hobby anwendung programm werkzeug webseite verwaltung liste listen übersicht daten datenbank sammlung tagebuch tool leute sachen dinge application logiciel outil site liste gestion suivi suivre données chose choses aplicación herramienta sitio lista gestión seguimiento datos cosa cosas control")
 
 // manage are the verbs whose object is what the application keeps.
 var manage = set("track tracks tracking manage manages managing organize organise organizing organising log logs logging record records recording collect collects collecting catalog catalogue cataloguing plan plans planning remember remembers store stores storing monitor monitors monitoring list lists listing note save saves saving administer register registers handle maintain maintains add adds include includes share shares rate rates review reviews compare book verwalten verwalte verfolgen erfassen sammeln planen speichern organisieren notieren merken ordnen gérer suivre noter enregistrer organiser planifier ranger collectionner gestionar seguir registrar organizar guardar anotar planificar apuntar coleccionar keep keeping of schedule schedules scheduling festhalten dokumentieren documenter documentar")
 
 // determiners may stand between a verb and its object.
-var determiners = set("a an the my our your their his her all every each some any next der die das den meine meinen mein unsere unseren alle le la les mes nos mon ma des de du el los las mis mi nuestros nuestras which what new different various own")
+var determiners = set("ein eine einen einem einer a an the my our your their his her all every each some any next der die das den meine meinen mein unsere unseren alle le la les mes nos mon ma des de du el los las mis mi nuestros nuestras which what new different various own")
 
 var englishHints = set("list tracker tool planner log app journal lists track")
 
@@ -163,7 +169,7 @@ func (r *reading) stop(i int) bool {
 // content reports whether the word at i may be part of a name.
 func (r *reading) content(i int) bool {
 	w := r.low(i)
-	if r.stop(i) || generic[w] || r.used[i] || len([]rune(w)) < 2 {
+	if r.stop(i) || generic[w] || r.used[i] || r.holder[i] || len([]rune(w)) < 2 {
 		return false
 	}
 	return strings.IndexFunc(w, unicode.IsLetter) >= 0

@@ -16,6 +16,7 @@ type word struct {
 	low      string // lower case
 	start    bool   // first of a sentence
 	comma    bool   // a comma follows
+	colon    bool   // a colon follows
 	sentence int
 }
 
@@ -29,6 +30,7 @@ func words(text string) []word {
 		if !wordRune(runes[i]) {
 			if strings.ContainsRune(".!?;:\n。！？", runes[i]) && !start {
 				sentence, start = sentence+1, true
+				all[len(all)-1].colon = runes[i] == ':'
 			}
 			if strings.ContainsRune(",、،(/", runes[i]) && len(all) > 0 {
 				all[len(all)-1].comma = true

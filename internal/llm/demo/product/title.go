@@ -11,7 +11,7 @@ var calledRule = regexp.MustCompile(`(?i)\b(?:called|named|namens|appelée?|llam
 var quotedRule = regexp.MustCompile(`["“„«]([^"”“»]{2,30})["”“»]`)
 
 // heads are words for a kind of program that make a good end of a title.
-var heads = set("tracker planner journal log manager organizer organiser catalogue catalog library diary list register")
+var heads = set("tracker planner journal log manager organizer organiser catalogue catalog library diary list register ledger logbook archive collection")
 
 // title names the application: the name the idea gives it, the idea itself when
 // it is as short as a title, or its main entity.
@@ -28,8 +28,16 @@ func (r *reading) title(idea string, main Entity) string {
 	if short := clean(idea); len(r.words) >= 2 && len(r.words) <= 5 && len([]rune(short)) <= 40 && latin(short) && !r.sentence() {
 		return r.titleCase()
 	}
+	if r.about != "" && len([]rune(r.about)) <= 40 && latin(r.about) {
+		short := *r
+		short.words = words(r.about)
+		return short.titleCase()
+	}
 	if r.lang == "en" && latin(main.Label) {
-		for _, w := range r.words {
+		for i, w := range r.words {
+			if w.low == "book" && r.low(i-1) == "cash" {
+				return "Cash Book"
+			}
 			if heads[w.low] && !strings.Contains(strings.ToLower(main.Label), w.low) {
 				return titled(main.Label) + " " + capital(w.low)
 			}
