@@ -44,9 +44,22 @@ type Deliverable struct {
 	Path, Kind, State string
 }
 
-// Answer is a question that a person has answered in this change.
+// Answer is a question that was answered in this change; Method says how: session,
+// terminal, or delegated when nobody answered and the suggestion was taken.
 type Answer struct {
-	Question, Answer string
+	Question, Answer, Method string
+}
+
+// delegated is the method of an answer that no person gave.
+const delegated = "delegated"
+
+// Told is an answer as a model is told it. What was delegated is marked, so that it
+// is never taken for a person's own words.
+func Told(answer, method string) string {
+	if method != delegated {
+		return answer
+	}
+	return answer + "\n(AUTO-APPROVED: the suggestion was taken; no person answered.)"
 }
 
 // Sizes of the parts of the first message, in bytes, and how many lines lists
@@ -146,7 +159,7 @@ func deliverableLines(list []Deliverable) string {
 func answerLines(list []Answer) string {
 	var pairs []string
 	for _, a := range list[:min(len(list), maxItems)] {
-		pairs = append(pairs, "Q: "+indented(a.Question)+"\nA: "+indented(a.Answer))
+		pairs = append(pairs, "Q: "+indented(a.Question)+"\nA: "+indented(Told(a.Answer, a.Method)))
 	}
 	return cutEnd(strings.Join(pairs, "\n\n"), maxText)
 }

@@ -26,7 +26,8 @@ type Entity struct {
 	Fields      []Field `yaml:"fields" json:"fields"`
 }
 
-// Field is one property of an entity. Options belong to the type choice.
+// Field is one property of an entity. Options belong to the type choice; a reference
+// names in Ref the entity it refers to.
 type Field struct {
 	Name        string   `yaml:"name" json:"name"`
 	Label       string   `yaml:"label" json:"label"`
@@ -34,10 +35,11 @@ type Field struct {
 	Type        string   `yaml:"type" json:"type"`
 	Required    bool     `yaml:"required" json:"required"`
 	Options     []string `yaml:"options" json:"options,omitempty"`
+	Ref         string   `yaml:"ref" json:"ref,omitempty"`
 }
 
 // FieldTypes lists the types a field may have.
-var FieldTypes = []string{"text", "longtext", "number", "money", "date", "bool", "email", "url", "choice"}
+var FieldTypes = []string{"text", "longtext", "number", "money", "date", "bool", "email", "url", "choice", "reference"}
 
 var (
 	entityName = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,59}$`)
@@ -63,12 +65,28 @@ func DataModel(content []byte) (Model, []Problem) {
 	if len(m.Entities) == 0 && len(r.problems) == 0 {
 		r.add(root, "Add `entities:` with at least one of `{name: Plant, plural: Plants, fields: […]}`.", "the data model has no entities")
 	}
+	r.references(m)
 	return m, inOrder(r.problems)
 }
 
 type modelReader struct {
 	problems []Problem
 	names    map[string]bool // of entities, in small letters
+	refs     []reference
+}
+
+type reference struct {
+	node  *yaml.Node
+	field Field
+}
+
+// references checks that every reference leads to an entity of the model.
+func (r *modelReader) references(m Model) {
+	for _, ref := range r.refs {
+		if !slices.ContainsFunc(m.Entities, func(e Entity) bool { return e.Name == ref.field.Ref }) {
+			r.add(ref.node, "Add `ref:` with the name of an entity, for example Plant.", "the reference %q leads to %q, which is no entity", short(ref.field.Name), short(ref.field.Ref))
+		}
+	}
 }
 
 func (r *modelReader) add(n *yaml.Node, next, format string, args ...any) {
@@ -176,6 +194,7 @@ func (r *modelReader) field(n *yaml.Node) Field {
 		"label":       r.word(&f.Label, "the label of a field"),
 		"description": r.word(&f.Description, "the description of a field"),
 		"type":        r.word(&f.Type, "the type of a field"),
+		"ref":         r.word(&f.Ref, "the entity a field refers to"),
 		"required": func(v *yaml.Node) {
 			if v.Kind != yaml.ScalarNode || v.ShortTag() != "!!bool" {
 				r.add(v, "Write true or false.", "required must be true or false")
@@ -210,6 +229,11 @@ func (r *modelReader) checkField(n *yaml.Node, f Field) {
 	if !slices.Contains(FieldTypes, f.Type) {
 		r.add(n, "Use one of: "+strings.Join(FieldTypes, ", ")+".", "the type %q of the field %q is unknown", short(f.Type), short(f.Name))
 		return
+	}
+	if f.Type == "reference" {
+		r.refs = append(r.refs, reference{n, f})
+	} else if f.Ref != "" {
+		r.add(n, "Leave `ref` out, or make it a reference.", "the field %q is no reference and refers to %q", short(f.Name), short(f.Ref))
 	}
 	if f.Type != "choice" {
 		if f.Options != nil {

@@ -82,6 +82,7 @@ Feature: F-1
     fields:
       - {name: title, label: Title, type: text, required: true}
       - {name: place, label: Place, type: choice, options: [Window, Shade]}
+      - {name: parent, label: Parent, type: reference, ref: Plant}
 `,
 	"checks":     "version: 1\nstack: go\nchecks:\n  unit_test_output: {packages: [./internal/...]}\n",
 	"design":     "<!doctype html>\n<html lang=\"en\"><head><title>Calm</title>\n<meta name=viewport content='width=device-width'>\n<style>b{background:url(data:image/png;base64,AA)}</style></head>\n<body><a href=\"https://example.org\">out</a><!-- <img src=\"https://example.org/x.png\"> --><svg xmlns=\"http://www.w3.org/2000/svg\"></svg>\n<script>const t = `{{x}}`</script></body></html>\n",
@@ -220,6 +221,9 @@ var brokenOnes = []broken{
 	{"choice without options", "data_model", ", options: [Window, Shade]", "", "name: place", "has no options"},
 	{"option twice", "data_model", "[Window, Shade]", "[Window, Window]", "name: place", "there twice"},
 	{"options without a choice", "data_model", "type: choice", "type: text", "name: place", "is no choice"},
+	{"reference to nothing", "data_model", "ref: Plant", "ref: Animal", "name: parent", `leads to "Animal"`},
+	{"reference without an entity", "data_model", ", ref: Plant", "", "name: parent", "which is no entity"},
+	{"ref without a reference", "data_model", "type: reference", "type: text", "name: parent", "is no reference"},
 	{"model of a list", "data_model", good["data_model"], "- a\n", "- a", "group of keys"},
 	{"two models", "data_model", "entities:\n", "a: 1\n---\nentities:\n", "a: 1", "more than one document"},
 

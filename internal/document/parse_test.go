@@ -89,6 +89,7 @@ func TestDataModel(t *testing.T) {
 	want := document.Model{Entities: []document.Entity{{Name: "Plant", Plural: "Plants", Fields: []document.Field{
 		{Name: "title", Label: "Title", Type: "text", Required: true},
 		{Name: "place", Label: "Place", Type: "choice", Options: []string{"Window", "Shade"}},
+		{Name: "parent", Label: "Parent", Type: "reference", Ref: "Plant"},
 	}}}}
 	if diff := cmp.Diff(want, got); diff != "" || problems != nil {
 		t.Error(diff, problems)

@@ -271,7 +271,7 @@ func (t *turn) answered(ctx context.Context, c llm.Call) (done, goOn bool, err e
 	}
 	s := Step{
 		Run: t.run.ID, Seq: t.journal.seq + 1, Turn: t.journal.turn, Kind: StepTool, Name: c.Name, Call: c.ID,
-		InputDigest: digest(c.Name, string(c.Input)), Input: string(c.Input), Output: asked.Answer, Commit: t.run.Commit,
+		InputDigest: digest(c.Name, string(c.Input)), Input: string(c.Input), Output: agent.Told(asked.Answer, asked.Method), Commit: t.run.Commit,
 		StartedAt: asked.CreatedAt, EndedAt: db.Now(),
 	}
 	if asked.Status == "withdrawn" {

@@ -97,7 +97,7 @@ func (t *turn) memory(ctx context.Context, tx *db.Tx, b *agent.Brief) error {
 	}
 	for _, q := range questions {
 		if q.Status == "answered" && q.Kind == project.QuestionAgent {
-			b.Answers = append(b.Answers, agent.Answer{Question: q.Text, Answer: q.Answer})
+			b.Answers = append(b.Answers, agent.Answer{Question: q.Text, Answer: q.Answer, Method: q.Method})
 		}
 	}
 	notes, err := project.Notes(ctx, tx, t.run.Change)

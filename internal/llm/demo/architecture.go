@@ -97,9 +97,9 @@ func (w *work) architecture(m product.Model) string {
 	d.h2("Interfaces")
 	d.header("Path", "Purpose")
 	for _, e := range m.Entities {
-		d.row("`GET, POST /api/"+e.Plural+"`", "list and add "+strings.ToLower(e.LabelPlural))
+		d.row("`GET, POST /api/"+e.Plural+"`", "list and add "+product.Within(e.LabelPlural, m.Lang))
 		d.row("`GET, PUT, DELETE /api/"+e.Plural+"/{id}`", "read, replace and delete one")
-		d.row("`/"+e.Plural+"`", "the pages of "+strings.ToLower(e.LabelPlural))
+		d.row("`/"+e.Plural+"`", "the pages of "+product.Within(e.LabelPlural, m.Lang))
 	}
 	for _, a := range m.Actions {
 		if e, ok := m.Entity(a.Entity); ok {
@@ -124,8 +124,15 @@ func (w *work) architecture(m product.Model) string {
 }
 
 func fieldType(f product.Field) string {
-	if len(f.Options) > 0 {
-		return f.Type + " of " + strings.Join(f.Options, ", ")
+	switch {
+	case len(f.Options) > 0:
+		return "one of " + strings.Join(f.Options, ", ")
+	case f.Ref != "":
+		return "reference to " + f.Ref
+	case f.Type == "longtext":
+		return "long text"
+	case f.Type == "bool":
+		return "yes or no"
 	}
 	return f.Type
 }

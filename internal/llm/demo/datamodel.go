@@ -25,6 +25,26 @@ type contractField struct {
 	Type     string   `yaml:"type"`
 	Required bool     `yaml:"required"`
 	Options  []string `yaml:"options,omitempty"`
+	Ref      string   `yaml:"ref,omitempty"`
+}
+
+// contractOf writes a field as the contract has it: what holds the id of another
+// record is a reference there, and a text with that id in code.
+func contractOf(f product.Field) contractField {
+	typ := f.Type
+	if f.Ref != "" {
+		typ = "reference"
+	}
+	return contractField{f.Name, f.Label, typ, f.Required, f.Options, f.Ref}
+}
+
+// field is contractOf read backwards.
+func (f contractField) field() product.Field {
+	typ := f.Type
+	if typ == "reference" {
+		typ = "text"
+	}
+	return product.Field{Name: f.Name, Label: f.Label, Type: typ, Required: f.Required, Options: f.Options, Ref: f.Ref}
 }
 
 type contractEntity struct {
@@ -43,7 +63,7 @@ func dataModel(m product.Model) []byte {
 	for _, e := range m.Entities {
 		entity := contractEntity{Name: e.Name, Plural: pluralName(e)}
 		for _, f := range e.Fields {
-			entity.Fields = append(entity.Fields, contractField{f.Name, f.Label, f.Type, f.Required, f.Options})
+			entity.Fields = append(entity.Fields, contractOf(f))
 		}
 		c.Entities = append(c.Entities, entity)
 	}
@@ -109,7 +129,7 @@ func (w *work) withEdits(m product.Model, source string) product.Model {
 		for _, f := range e.Fields {
 			j := slices.IndexFunc(fields, func(o product.Field) bool { return o.Name == f.Name })
 			if j < 0 {
-				fields = append(fields, product.Field{Name: f.Name, Label: f.Label, Type: f.Type, Required: f.Required, Options: f.Options})
+				fields = append(fields, f.field())
 				continue
 			}
 			fields[j].Label, fields[j].Required, fields[j].Options = f.Label, f.Required, f.Options

@@ -103,7 +103,7 @@ func joinNonEmpty(parts ...string) string {
 // settleRemark makes sure that a rework leaves a trace even where no document of
 // the role took the remark up.
 func (w *work) settleRemark() {
-	if w.kind != "rework" || w.revisedOne {
+	if w.kind != "rework" || w.revisedOne || strings.TrimSpace(w.feedback) == "" {
 		return
 	}
 	w.revisedOne = true
@@ -135,9 +135,13 @@ func (w *work) carry(before, after map[string][]byte, later bool) {
 		text := string(after[name])
 		if exists {
 			merged, ok := mergeLines(string(before[name]), current, text)
-			if ok {
+			rest, added := strings.CutPrefix(current, string(before[name]))
+			switch {
+			case ok:
 				text = merged
-			} else {
+			case added && len(before[name]) > 0:
+				text += rest // somebody only added to it
+			default:
 				w.remark("%s had been edited by hand where the change falls; the template's version was taken.", name)
 				w.risk("An edit by hand was replaced", name+" was changed by hand in lines that this change needs; compare it with its earlier version.", "medium", "low")
 			}

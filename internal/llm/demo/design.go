@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/layercake-app/layercake/internal/llm/demo/product"
@@ -10,20 +11,24 @@ import (
 
 const designSystemPath = "docs/DESIGN_SYSTEM.md"
 
-// recommended is the number of the design put forward: the one that suits the
-// model, unless the words of the idea name another.
-func recommended(m product.Model, idea string) int {
+// recommended is the number of the design put forward: the one that the words of
+// the idea name, or in which the pages stand already, or else what suits the model.
+func (w *work) recommended(m product.Model) int {
 	for i, s := range product.Styles() {
-		if strings.Contains(strings.ToLower(idea), s.Slug) {
+		if strings.Contains(strings.ToLower(w.idea), s.Slug) {
 			return i + 1
 		}
+	}
+	if standing, ok := w.builtStyle(m); ok {
+		styles := product.Styles()
+		return slices.IndexFunc(styles[:], func(s product.Style) bool { return s.Slug == standing.Slug }) + 1
 	}
 	return m.Recommended()
 }
 
 func designUI(w *work) {
 	t := w.target()
-	best := recommended(t.after, w.idea)
+	best := w.recommended(t.after)
 	css, words := styleWishes(w.feedback)
 	for n := 1; n <= 3; n++ {
 		title, html, rationale := w.designOf(t.after, n)

@@ -58,7 +58,7 @@ func frontend(w *work) {
 	if w.wish != "" {
 		w.carryModel(t)
 	}
-	w.carry(w.pages(t.before, style), after, w.later(t))
+	w.dress(t, style, after)
 	if css, words := styleWishes(w.feedback); css != "" && w.kind == "rework" {
 		w.addStyle(css, w.feedback)
 		w.wish = joinNonEmpty(w.wish, words)
@@ -66,6 +66,71 @@ func frontend(w *work) {
 	w.scriptedExtras("pages")
 	w.checkCode(after, "build_output", "lint_output")
 	w.finish()
+}
+
+// dress brings the pages, and the design system that describes them, to a style:
+// those that stand in another one are changed, with what people edited kept.
+func (w *work) dress(t target, style product.Style, after map[string][]byte) {
+	standing, built := w.builtStyle(t.before)
+	switch {
+	case !built:
+		w.carry(w.pages(t.before, style), after, w.later(t))
+	case w.later(t):
+		w.carry(w.pages(t.before, standing), after, true)
+	default:
+		w.writeChanged(after)
+	}
+	if built && standing.Slug != style.Slug {
+		w.remark("The pages stood in the design %s and were changed to the one that is chosen now.", standing.Name)
+		if w.kind == "rework" {
+			w.wish = joinNonEmpty(w.wish, "the pages are in the design "+style.Name+" now")
+		}
+	}
+	w.describeDesign(t, style)
+	if built && len(w.wrote) == 0 {
+		w.remark("The pages and %s are as this design has them already; nothing was changed.", designSystemPath)
+	}
+}
+
+// describeDesign makes the design system that of the chosen design: the designer
+// wrote it for the recommended one, before anybody had chosen.
+func (w *work) describeDesign(t target, style product.Style) {
+	if !w.has(designSystemPath) {
+		return
+	}
+	current, ok := w.read(designSystemPath)
+	if !ok {
+		return
+	}
+	for _, described := range product.Styles() {
+		if described.Slug == style.Slug || !strings.HasPrefix(current, "# Design system: "+described.Name+"\n") {
+			continue
+		}
+		want := string(t.after.DesignSystem(style))
+		text, merged := "", false
+		for _, m := range []product.Model{t.before, t.after} {
+			if !merged {
+				text, merged = mergeLines(string(m.DesignSystem(described)), current, want)
+			}
+		}
+		if !merged {
+			text = want + revisionPart(current)
+			w.risk("An edit by hand was replaced", designSystemPath+" was changed by hand where the designs differ; compare it with its earlier version.", "medium", "low")
+		}
+		w.write(designSystemPath, text)
+		w.remark("%s describes the design %s now.", designSystemPath, style.Name)
+		return
+	}
+}
+
+// writeChanged writes those of files that are not there or differ.
+func (w *work) writeChanged(files map[string][]byte) {
+	found := w.readAll(slices.DeleteFunc(sortedKeys(files), func(name string) bool { return !w.has(name) }))
+	for _, name := range sortedKeys(files) {
+		if text, ok := found[name]; !ok || text != string(files[name]) {
+			w.write(name, string(files[name]))
+		}
+	}
 }
 
 // pages are the pages in a style, with what was understood of the remarks on the

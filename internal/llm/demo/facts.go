@@ -28,7 +28,10 @@ type facts struct {
 type deliverable struct{ path, kind, state string }
 
 // answered is a question that a person has already answered.
-type answered struct{ question, answer string }
+type answered struct {
+	question, answer string
+	delegated        bool // nobody answered; it is the suggestion
+}
 
 // sectionOrder is the order in which sections stand in the first message. They
 // are looked for in this order, so that words a person wrote in an earlier one
@@ -134,9 +137,18 @@ func readAnswers(text string) []answered {
 		}
 	}
 	for i := range out {
-		out[i].question, out[i].answer = strings.TrimSpace(out[i].question), strings.TrimSpace(out[i].answer)
+		out[i].question = strings.TrimSpace(out[i].question)
+		out[i].answer, out[i].delegated = undelegated(out[i].answer)
 	}
 	return out
+}
+
+var delegatedMark = regexp.MustCompile(`\s*\(AUTO-APPROVED: [^()]*\)\s*$`)
+
+// undelegated takes the mark off an answer that no person gave.
+func undelegated(answer string) (plain string, delegated bool) {
+	plain = delegatedMark.ReplaceAllString(answer, "")
+	return strings.TrimSpace(plain), plain != answer
 }
 
 var spaces = regexp.MustCompile(`\s+`)
@@ -153,14 +165,14 @@ func oneLine(s string, n int) string {
 }
 
 // knownAnswer finds the answer that a person gave to a question before.
-func (f *facts) knownAnswer(question string) (string, bool) {
+func (f *facts) knownAnswer(question string) (answer string, delegated, ok bool) {
 	want := strings.ToLower(oneLine(question, len(question)))
 	for _, a := range f.answers {
 		if strings.ToLower(oneLine(a.question, len(a.question))) == want {
-			return a.answer, true
+			return a.answer, a.delegated, true
 		}
 	}
-	return "", false
+	return "", false, false
 }
 
 // has reports whether a file was in the repository when the run began, or may

@@ -36,7 +36,7 @@ type additionField struct{ Name, Go, Label string }
 func (w *work) addition(m product.Model) addition {
 	e := m.Entities[0]
 	a := addition{
-		Package: strings.ToLower(e.Name) + "list", Type: e.Name, Many: strings.ToLower(oneLine(e.LabelPlural, 60)),
+		Package: strings.ToLower(e.Name) + "list", Type: e.Name, Many: product.Within(oneLine(e.LabelPlural, 60), m.Lang),
 		Number: w.change, node: !slices.Contains(w.files, "go.mod") && slices.Contains(w.files, "package.json"), idea: w.idea, m: m,
 	}
 	if w.change > 1 {
@@ -76,7 +76,7 @@ func (a addition) features() []product.Feature {
 func (a addition) stories() []product.Story {
 	id := func(n int) string { return fmt.Sprintf("AC-%d.%d", a.Number, n) }
 	test := func(n int, name string) string { return fmt.Sprintf("TestAC_%d_%d_%s", a.Number, n, name) }
-	needed := strings.ToLower(a.Needed.Label)
+	needed := product.Within(a.Needed.Label, a.m.Lang)
 	return []product.Story{{
 		ID: fmt.Sprintf("US-%d", a.Number), Title: "Keep and find " + a.Many, As: "a person who works with this program",
 		Want: "to keep " + a.Many + " and find them by a word", So: "nothing has to be remembered by heart", Feature: fmt.Sprintf("F-%d", a.Number),

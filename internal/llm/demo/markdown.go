@@ -11,8 +11,16 @@ import (
 type markdown struct{ strings.Builder }
 
 func (d *markdown) h1(s string) { fmt.Fprintf(d, "# %s\n", oneLine(s, 120)) }
-func (d *markdown) h2(s string) { fmt.Fprintf(d, "\n## %s\n\n", s) }
-func (d *markdown) h3(s string) { fmt.Fprintf(d, "\n### %s\n\n", oneLine(s, 120)) }
+func (d *markdown) h2(s string) { d.heading("## " + s) }
+func (d *markdown) h3(s string) { d.heading("### " + oneLine(s, 120)) }
+
+// heading leaves exactly one blank line before and after it.
+func (d *markdown) heading(line string) {
+	if text := d.Builder.String(); text != "" && !strings.HasSuffix(text, "\n\n") {
+		d.WriteString("\n")
+	}
+	fmt.Fprintf(d, "%s\n\n", line)
+}
 
 func (d *markdown) p(format string, args ...any)    { fmt.Fprintf(d, format+"\n", args...) }
 func (d *markdown) item(format string, args ...any) { fmt.Fprintf(d, "- "+format+"\n", args...) }

@@ -202,7 +202,7 @@ func dataSheet(m product.Model) string {
 	var d markdown
 	d.h1(m.Title + ": data of the suggestion")
 	d.h2("Source")
-	d.p("The %s that people enter themselves, read from the application's own store. Nothing is collected elsewhere.", strings.ToLower(s.Entity.LabelPlural))
+	d.p("The %s that people enter themselves, read from the application's own store. Nothing is collected elsewhere.", product.Within(s.Entity.LabelPlural, m.Lang))
 	d.h2("Schema")
 	d.header("Part", "Fields", "Rule")
 	var names []string

@@ -196,7 +196,10 @@ func (w *work) auditText(m product.Model, hits map[string][]string, report strin
 		d.row("`"+look.query+"`", look.area, shown)
 	}
 	if report != "" {
-		d.p("\nrun_checks on the scans said: %s", verdicts(report))
+		d.p("\nThe scans, as `run_checks` reported them to this agent:\n")
+		for _, verdict := range verdictLines(report) {
+			d.item("%s", verdict)
+		}
 	} else {
 		d.p("\nThe scans for secrets and dependencies were not run by this agent.")
 	}

@@ -13,6 +13,9 @@ import (
 func (w *work) repairCode() {
 	t := w.target()
 	own := w.roleFiles(t)
+	if style, known := w.style(t.after); known && w.role == "frontend-developer" && !t.foreign {
+		w.dress(target{before: t.after, after: t.after, later: true}, style, own)
+	}
 	w.tell("Reading the log, and writing the files it names again.")
 	w.restore(w.feedback, own)
 	if w.role == "qa-engineer" {

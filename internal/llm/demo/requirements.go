@@ -26,10 +26,10 @@ func (w *work) intakeQuestions(m product.Model) []askInput {
 	}
 	questions := []askInput{
 		{Question: "Who is it for?", Options: []string{m.Persona, "one person", "a small team"}, Suggestion: m.Persona},
-		{Question: "What must it do first?", Suggestion: firstUse(main)},
+		{Question: "What must it do first?", Suggestion: firstUse(m)},
 		{Question: "What must it not do?", Options: []string{"No accounts and no payments.", "Nothing leaves this computer."}, Suggestion: "No accounts and no payments."},
 		{Question: "What must it work with?", Options: []string{"Only this computer, with a current browser.", "A server that the team reaches with a current browser."}, Suggestion: reach},
-		{Question: "How will you see that it is a success?", Suggestion: fmt.Sprintf("Every %s is kept in one place and found again within ten seconds.", strings.ToLower(main.Label))},
+		{Question: "How will you see that it is a success?", Suggestion: fmt.Sprintf("Every %s is kept in one place and found again within ten seconds.", product.Within(main.Label, m.Lang))},
 	}
 	if w.change > 1 || w.project["type"] == "enhancement" {
 		questions[0].Question = "Who is the change for?"
@@ -50,12 +50,13 @@ func (w *work) intakeQuestions(m product.Model) []askInput {
 	return questions
 }
 
-func firstUse(e product.Entity) string {
-	var names []string
-	for _, f := range e.Fields[:min(3, len(e.Fields))] {
-		names = append(names, strings.ToLower(f.Label))
+func firstUse(m product.Model) string {
+	e := m.Entities[0]
+	names := make([]string, min(3, len(e.Fields)))
+	for i := range names {
+		names[i] = product.Within(e.Fields[i].Label, m.Lang)
 	}
-	return fmt.Sprintf("Keep %s with %s, and list and find them.", strings.ToLower(e.LabelPlural), strings.Join(names, ", "))
+	return fmt.Sprintf("Keep %s with %s; list and find them again.", product.Within(e.LabelPlural, m.Lang), product.List(names))
 }
 
 func onboarding(w *work) {
@@ -63,7 +64,10 @@ func onboarding(w *work) {
 	questions := w.intakeQuestions(t.after)
 	answers := make([]string, len(questions))
 	for i, q := range questions {
-		answers[i] = w.question(q)
+		answer, origin := w.answerTo(q)
+		if answers[i] = sayable(answer); origin != "" {
+			answers[i] += " (" + origin + ")"
+		}
 	}
 	w.tell("Writing %s from the answers.", intakePath)
 	w.deliver(intakePath, "", intake(w.idea, questions, answers), func(current string) string {
@@ -86,7 +90,7 @@ func intake(idea string, questions []askInput, answers []string) string {
 	d.quote(idea)
 	for i, q := range questions {
 		d.h2(fmt.Sprintf("%d. %s", i+1, q.Question))
-		d.quote(sayable(answers[i]))
+		d.quote(answers[i])
 	}
 	d.origin()
 	return d.String()
@@ -251,7 +255,6 @@ func (w *work) changeNote(t target) string {
 }
 
 func (w *work) prd(t target, m product.Model, words string) string {
-	main := m.Entities[0]
 	idea := w.idea
 	if w.originalIdea != "" {
 		idea = w.originalIdea
@@ -265,7 +268,7 @@ func (w *work) prd(t target, m product.Model, words string) string {
 	d.p("It is for: %s", said(words, 1, m.Persona))
 	d.p("\nThe stories speak for one kind of person: the %s.", m.Persona)
 	d.h2("Goals")
-	d.item("%s", said(words, 2, firstUse(main)))
+	d.item("%s", said(words, 2, firstUse(m)))
 	d.item("What was entered is still there after a restart.")
 	d.h2("Non-goals")
 	d.item("%s", said(words, 3, "No accounts and no payments."))

@@ -210,15 +210,16 @@ var designNumber = regexp.MustCompile(`(?im)\bdesign(?:Id)?:\s*(?:option[ -])?([
 // one the pages are built in already, and else the recommended one.
 func (w *work) style(m product.Model) (style product.Style, chosen bool) {
 	for _, text := range []string{w.notes, w.task, w.feedback, w.project["design"]} {
-		if found := designNumber.FindStringSubmatch(text); found != nil {
-			n, _ := strconv.Atoi(found[1])
+		// The last word on it is the one that counts.
+		if all := designNumber.FindAllStringSubmatch(text, -1); all != nil {
+			n, _ := strconv.Atoi(all[len(all)-1][1])
 			return product.Styles()[n-1], true
 		}
 	}
 	if style, ok := w.builtStyle(m); ok {
 		return style, true
 	}
-	return product.Styles()[recommended(m, w.idea)-1], false
+	return product.Styles()[w.recommended(m)-1], false
 }
 
 // builtStyle compares a file that differs between the styles with what is in

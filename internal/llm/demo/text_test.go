@@ -115,9 +115,9 @@ func TestSectionsAreReadInOrder(t *testing.T) {
 		t.Errorf("idea %q, script %q", f.idea, f.script)
 	}
 	if len(f.answers) != 2 || f.answers[0].answer != "Yes\n  indeed" || f.answers[1].answer != "A: odd" {
-		t.Errorf("answers %q", f.answers)
+		t.Errorf("answers %+v", f.answers)
 	}
-	if answer, ok := f.knownAnswer("one MORE?"); !ok || !strings.HasPrefix(answer, "Yes") {
+	if answer, _, ok := f.knownAnswer("one MORE?"); !ok || !strings.HasPrefix(answer, "Yes") {
 		t.Errorf("the answer to a question over two lines was not found: %q, %v", answer, ok)
 	}
 	if len(f.files) != 2 || !f.filesCut || !f.has("anything") {

@@ -269,6 +269,18 @@ func verdicts(report string) string {
 	return oneLine(report, 300)
 }
 
+// verdictLines are the lines of a report that say what came out, at least one.
+func verdictLines(report string) []string {
+	var out []string
+	for _, found := range anyVerdict.FindAllString(report, -1) {
+		out = append(out, oneLine(found, 300))
+	}
+	if len(out) == 0 {
+		out = []string{verdicts(report)}
+	}
+	return out
+}
+
 // checks runs checks and reports whether one of them is red.
 func (w *work) checks(types ...string) (report string, red bool) {
 	if !w.tools["run_checks"] {
@@ -282,20 +294,33 @@ func (w *work) checks(types ...string) (report string, red bool) {
 
 // question asks a person and waits, unless the question was answered before.
 func (w *work) question(ask askInput) string {
-	if answer, ok := w.knownAnswer(ask.Question); ok {
-		return answer
+	answer, _ := w.answerTo(ask)
+	return answer
+}
+
+// Where an answer comes from when no person gave it.
+const (
+	suggestedAuto = "suggested by the demo model, AUTO-APPROVED"
+	suggestedOnly = "suggested by the demo model; nobody answered"
+)
+
+// answerTo is question, and says where the answer comes from, "" for a person.
+func (w *work) answerTo(ask askInput) (answer, origin string) {
+	if answer, delegated, ok := w.knownAnswer(ask.Question); ok {
+		return answer, map[bool]string{true: suggestedAuto}[delegated]
 	}
 	if !w.tools["ask_human"] {
 		w.remark("Nobody could be asked %q; the suggestion was taken.", ask.Question)
-		return ask.Suggestion
+		return ask.Suggestion, suggestedOnly
 	}
 	w.tell("One question.")
 	result := w.need("ask_human", ask)
 	if answer := plainAnswer(result.Content); answer != "" && !result.IsError {
-		return answer
+		plain, delegated := undelegated(answer)
+		return plain, map[bool]string{true: suggestedAuto}[delegated]
 	}
 	w.remark("The question %q got no answer; the suggestion was taken.", ask.Question)
-	return ask.Suggestion
+	return ask.Suggestion, suggestedOnly
 }
 
 // plainAnswer takes the answer out of a tool result, however it is wrapped.

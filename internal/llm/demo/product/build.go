@@ -12,7 +12,7 @@ func (r *reading) build(concepts []concept, have []Entity) ([]Entity, []Action) 
 	all := Model{Entities: slices.Clone(have)}
 	var actions []Action
 	for _, c := range concepts {
-		e := Entity{Label: capital(within(c.one, r.lang)), LabelPlural: capital(within(c.many, r.lang))}
+		e := Entity{Label: capital(Within(c.one, r.lang)), LabelPlural: capital(Within(c.many, r.lang))}
 		e.Name, e.Plural = pascal(c.ident), slug(c.many, "-", 40)
 		if e.Name == "" {
 			e.Name = pascal(c.one)

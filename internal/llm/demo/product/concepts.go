@@ -27,7 +27,8 @@ func labels(concepts []concept) []string {
 	return all
 }
 
-func list(items []string) string {
+// List joins items as an English sentence does: a, b and c.
+func List(items []string) string {
 	if len(items) < 2 {
 		return strings.Join(items, "")
 	}

@@ -53,10 +53,13 @@ func (m Model) Recommended() int {
 // fit says what the style means for this model.
 func (m Model) fit(s Style) string {
 	e := m.Entities[0]
-	many := within(e.LabelPlural, m.Lang)
+	many := Within(e.LabelPlural, m.Lang)
 	switch s.Layout {
 	case "table":
-		return fmt.Sprintf("Here, %d facts of all %s stand side by side.", len(e.Fields)-1, many)
+		if n := len(e.Fields) - 1; n > 1 {
+			return fmt.Sprintf("Here, %d facts of all %s stand side by side.", n, many)
+		}
+		return fmt.Sprintf("Here, all %s stand on one screen.", many)
 	case "cards":
 		return fmt.Sprintf("Here, each of the %s gets a card, and what can be done with it is a button on the card.", many)
 	}

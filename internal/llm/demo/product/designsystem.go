@@ -41,7 +41,7 @@ func (m Model) DesignSystem(s Style) []byte {
 func (m Model) labelsWithin() []string {
 	var all []string
 	for _, e := range m.Entities {
-		all = append(all, within(e.LabelPlural, m.Lang))
+		all = append(all, Within(e.LabelPlural, m.Lang))
 	}
 	return all
 }

@@ -136,6 +136,9 @@ func (r *reading) newConcepts(m Model) []concept {
 		}
 	}
 	return slices.DeleteFunc(found, func(c concept) bool {
+		if c.key == "" && requestWords[strings.ToLower(c.one)] {
+			return true // add a field for the price
+		}
 		weak := c.score < 4 && !c.strong && len(r.specs) > 0
 		return weak || slices.ContainsFunc(m.Entities, func(e Entity) bool {
 			return sameNoun(e, c) || strings.EqualFold(e.Name, pascal(c.one))
@@ -232,7 +235,7 @@ func (m *Model) addEntity(r *reading, c concept) {
 	m.settle()
 	m.linkNew(r, c, last)
 	e := m.Entities[last]
-	m.Changes = append(m.Changes, Change{Kind: "entity", Entity: e.Name, Summary: fmt.Sprintf("The application now also keeps %s.", within(e.LabelPlural, m.Lang))})
+	m.Changes = append(m.Changes, Change{Kind: "entity", Entity: e.Name, Summary: fmt.Sprintf("The application now also keeps %s.", Within(e.LabelPlural, m.Lang))})
 }
 
 // linkNew refers from the new entity to one that was there: never the other way

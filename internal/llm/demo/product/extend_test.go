@@ -21,6 +21,7 @@ func TestExtendAddsWhatIsAsked(t *testing.T) {
 		{"Kochrezepte mit Zutaten", "Bitte noch eine Bewertung für Rezepte", "field Kochrezept.bewertung"},
 		{"bookmarks", "add a rating", "field Bookmark.rating"},
 		{"maintenance logs for machines", "add tags and suppliers", "field MaintenanceLog.tags, entity Supplier"},
+		{"my plants", "Add a field for the price of a plant.", "field Plant.price"},
 		{"my cats", "When did I last brush the cat?", "field Cat.last_brushed, action Cat.brush"},
 		{"🌱🌱", "🌵", "field Plant.tags"},
 		{"workshop attendance", "Make it blue", "field Workshop.tags"},

@@ -150,7 +150,7 @@ func (r *reading) markAs(i int) (spec, int) {
 func yesNo(label string) spec {
 	return spec{
 		field:  Field{Name: slug(label, "_", 40), Label: label, Type: "bool"},
-		action: &Action{Verb: slug("mark "+label, "-", 30), Label: "Mark " + within(label, "en"), Effect: EffectSet, Value: "true"},
+		action: &Action{Verb: slug("mark "+label, "-", 30), Label: "Mark " + Within(label, "en"), Effect: EffectSet, Value: "true"},
 	}
 }
 

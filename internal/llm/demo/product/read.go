@@ -24,7 +24,7 @@ func Read(idea string) Model {
 		concepts = []concept{c}
 		m.Notes = append(m.Notes, note)
 	} else {
-		m.Notes = append(m.Notes, fmt.Sprintf("The idea is about %s; read as %s.", list(labels(concepts)), language(r.lang)))
+		m.Notes = append(m.Notes, fmt.Sprintf("The idea is about %s; read as %s.", List(labels(concepts)), language(r.lang)))
 	}
 	m.Entities, m.Actions = r.build(concepts, nil)
 	r.relate(&m, concepts)

@@ -111,9 +111,9 @@ func (m Model) changeTitle(c Change, e Entity) string {
 	case "entity":
 		return e.LabelPlural
 	case "action":
-		return m.action(c.Entity, c.Verb).Label + " for " + within(e.LabelPlural, m.Lang)
+		return m.action(c.Entity, c.Verb).Label + " for " + Within(e.LabelPlural, m.Lang)
 	default:
-		return f.Label + " of " + within(e.LabelPlural, m.Lang)
+		return f.Label + " of " + Within(e.LabelPlural, m.Lang)
 	}
 }
 
@@ -152,14 +152,14 @@ func (m Model) action(entity, verb string) Action {
 func (m Model) entityText(e Entity) string {
 	var names []string
 	for _, f := range e.Fields {
-		names = append(names, within(f.Label, m.Lang))
+		names = append(names, Within(f.Label, m.Lang))
 	}
-	return fmt.Sprintf("A list of %s with %s: add, find, correct and remove them, in the browser and through the API.", within(e.LabelPlural, m.Lang), list(names))
+	return fmt.Sprintf("A list of %s with %s: add, find, correct and remove them, in the browser and through the API.", Within(e.LabelPlural, m.Lang), List(names))
 }
 
 // article puts a or an before an English noun, and "one" sense before others.
 func (m Model) article(e Entity) string {
-	one := within(e.Label, m.Lang)
+	one := Within(e.Label, m.Lang)
 	if strings.ContainsAny(one[:1], "aeioAEIO") {
 		return "an " + one
 	}
@@ -167,14 +167,14 @@ func (m Model) article(e Entity) string {
 }
 
 func (m Model) entityStories(e Entity) []draft {
-	one, many := m.article(e), within(e.LabelPlural, m.Lang)
+	one, many := m.article(e), Within(e.LabelPlural, m.Lang)
 	p := func(kind, words string) proof { return proof{kind: kind, entity: e.Name, words: words} }
 	add := draft{Story: Story{Title: "Add " + one, As: m.Persona, Want: "to add " + one, So: "I find it again when I need it"}}
 	add.criterion("e2e", "a list without "+many, "I fill in the form and save", "the page of the new record shows every value, and the list names it", p("add", "Add"+e.Name))
 	add.criterion("unit", "a form whose every field is wrong", "it is checked", "each wrong field is named, all at once", p("wrong", e.Name+"NamesEveryWrongField"))
 	add.criterion("integration", "a program that uses the API", "it posts a record, or a wrong one", "it gets 201 and the record's address, or 422 and every wrong field, and only the right one is stored", p("create", "Create"+e.Name+"ByAPI"))
 
-	find := draft{Story: Story{Title: "Find " + one, As: m.Persona, Want: "to search and sort " + many, So: "I do not scroll for it"}}
+	find := draft{Story: Story{Title: "Find " + one, As: m.Persona, Want: "to search and sort " + many, So: "I need not look through the whole list"}}
 	find.criterion("unit", "three records", "I search for a word in any case, or sort by a field", "only those with the word are listed, in the order asked for", p("search", "Find"+e.Name))
 	find.criterion("integration", "more records than fit on a page", "the API is asked for a page", "it returns that page and the total, and refuses parameters it does not know", p("page", "Page"+e.Name+"ByAPI"))
 	find.criterion("e2e", "no record, or none that matches", "I open the list or search", "the page says so and offers the next step", p("empty", "Empty"+e.Name+"List"))
@@ -203,7 +203,7 @@ func (m Model) linkStory(e Entity) (draft, bool) {
 		if !ok {
 			continue
 		}
-		many := within(e.LabelPlural, m.Lang)
+		many := Within(e.LabelPlural, m.Lang)
 		d := draft{Story: Story{Title: fmt.Sprintf("See the %s of %s", many, m.article(parent)), As: m.Persona, Want: fmt.Sprintf("to see the %s of %s together", many, m.article(parent)), So: "I do not put them together myself"}}
 		p := func(kind, words string) proof {
 			return proof{kind: kind, entity: e.Name, field: f.Name, words: words}

@@ -157,9 +157,9 @@ func capital(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// within returns a label as it stands inside a sentence: German nouns and
+// Within returns a label as it stands inside a sentence: German nouns and
 // abbreviations keep their capitals.
-func within(label, lang string) string {
+func Within(label, lang string) string {
 	r, n := utf8.DecodeRuneInString(label)
 	second, _ := utf8.DecodeRuneInString(label[n:])
 	if lang == "de" || unicode.IsUpper(second) || unicode.IsDigit(second) {

@@ -155,7 +155,7 @@ func tagline(idea string, m Model) string {
 	if len(strings.Fields(first)) < 6 {
 		var many []string
 		for _, e := range m.Entities {
-			many = append(many, within(e.LabelPlural, m.Lang))
+			many = append(many, Within(e.LabelPlural, m.Lang))
 		}
 		return fmt.Sprintf(locale(m.Lang)["tagline"], localList(many, m.Lang))
 	}

@@ -68,7 +68,7 @@ func (m Model) kindView(e Entity) kindView {
 		Entity: e,
 		Var:    strings.ToLower(e.Name[:1]) + e.Name[1:] + "Kind",
 		Recv:   strings.ToLower(e.Name[:1]),
-		One:    within(e.Label, m.Lang),
+		One:    Within(e.Label, m.Lang),
 		Sort:   sortOf(e),
 		Focus:  "-updated_at",
 	}
@@ -158,13 +158,13 @@ func actionOf(e Entity, a Action) actionView {
 	v := actionView{Action: a, Method: pascal(a.Verb)}
 	switch {
 	case a.Effect == EffectToday:
-		v.Body, v.Now, v.Describe = recv+" = DateOf(now)", true, f.Label+" becomes the current day"
+		v.Body, v.Now, v.Describe = recv+" = DateOf(now)", true, "“"+f.Label+"” becomes the current day"
 	case a.Effect == EffectIncrement:
-		v.Body, v.Describe = fmt.Sprintf("%s = Number{Float: %s.Float + 1, Known: true}", recv, recv), f.Label+" grows by one"
+		v.Body, v.Describe = fmt.Sprintf("%s = Number{Float: %s.Float + 1, Known: true}", recv, recv), "“"+f.Label+"” grows by one"
 	case f.Type == "bool":
-		v.Body, v.Describe = recv+" = true", f.Label+" becomes yes"
+		v.Body, v.Describe = recv+" = true", "“"+f.Label+"” is set to yes"
 	default:
-		v.Body, v.Describe = fmt.Sprintf("%s = %q", recv, a.Value), f.Label+" becomes "+a.Value
+		v.Body, v.Describe = fmt.Sprintf("%s = %q", recv, a.Value), "“"+f.Label+"” becomes “"+a.Value+"”"
 	}
 	return v
 }

@@ -38,6 +38,13 @@ func ParseYAML(data []byte) (Model, error) {
 	if err := dec.Decode(&m); err != nil {
 		return Model{}, fault.Invalid("model.yaml", "specs/data-model.yaml cannot be read: %v. Correct it and try again.", err).Because(err)
 	}
+	for i := range m.Entities {
+		for j := range m.Entities[i].Fields {
+			if f := &m.Entities[i].Fields[j]; f.Type == "reference" {
+				f.Type = "text" // the id of the other record
+			}
+		}
+	}
 	if details := m.check(); len(details) > 0 {
 		var all []string
 		for _, d := range details {
