@@ -428,7 +428,7 @@ func TestCarriedDeliverables(t *testing.T) {
 			}
 		}
 	}
-	want := []string{"G0 Project sheet", "G3 README", "G5 Source code", "G6 Tests", "G8 Container image", "G8 CI workflow"}
+	want := []string{"G0 Project sheet", "G3 README", "G4 Design system", "G5 Source code", "G6 Tests", "G8 Container image", "G8 CI workflow"}
 	if diff := cmp.Diff(want, carried); diff != "" {
 		t.Error(diff)
 	}

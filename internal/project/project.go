@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -142,21 +143,53 @@ func WantsUI(idea string) bool {
 	return true
 }
 
-// NameFrom makes a project name from the first words of an idea.
+// wholeName is the longest name that NameFrom makes, in characters.
+const wholeName = 60
+
+// phraseEnds end a phrase with which a name may end, the strongest first.
+var phraseEnds = []*regexp.Regexp{
+	regexp.MustCompile(`[:;.!?]\s| [–—-] `),
+	regexp.MustCompile(`,\s| \(`),
+	regexp.MustCompile(`(?i) (?:and|with|that|which|where|when|who|so|because|und|mit|damit|wo|die|der|das|et|avec|qui|y|con|que) `),
+}
+
+// openEnd is a small word with which no name ends.
+var openEnd = regexp.MustCompile(`(?i)[\s,;:–—-]+(?:a|an|the|of|for|to|in|on|my|our|their|and|or|with|where|ein|eine|einen|der|die|das|den|für|von|zu|mit|und|meine|unsere|un|une|le|la|les|de|du|des|pour|el|los|las|del|para|mi|mis)$`)
+
+// NameFrom makes a project name from the first words of an idea: all of its first
+// line when that is short, and else no more than a whole phrase of it.
 func NameFrom(idea string) string {
-	line := strings.TrimSpace(strings.SplitN(strings.TrimSpace(idea), "\n", 2)[0])
+	line := strings.Join(strings.Fields(strings.SplitN(strings.TrimSpace(idea), "\n", 2)[0]), " ")
+	for i, end := range phraseEnds {
+		if i > 0 && utf8.RuneCountInString(line) <= wholeName {
+			break
+		}
+		at := end.FindStringIndex(line)
+		if at != nil && at[0] >= 4 && utf8.RuneCountInString(line[:at[0]]) <= wholeName {
+			return line[:at[0]]
+		}
+	}
+	name := firstWords(line)
+	for openEnd.MatchString(name) && utf8.RuneCountInString(line) > wholeName {
+		name = openEnd.ReplaceAllString(name, "")
+	}
+	return name
+}
+
+// firstWords returns as many words as fit into a name.
+func firstWords(line string) string {
 	words := strings.Fields(line)
 	name := ""
 	for _, w := range words {
 		longer := strings.TrimSpace(name + " " + w)
-		if utf8.RuneCountInString(longer) > 60 {
+		if utf8.RuneCountInString(longer) > wholeName {
 			break
 		}
 		name = longer
 	}
 	if name == "" {
 		r := []rune(line)
-		name = string(r[:min(len(r), 60)])
+		name = string(r[:min(len(r), wholeName)])
 	}
 	return name
 }

@@ -136,7 +136,11 @@ func TestAProjectIsNamedByTheFirstWordsOfItsIdea(t *testing.T) {
 		strings.Repeat("ü", 100):                                  strings.Repeat("ü", 60),
 		"A " + strings.Repeat("x", 100):                           "A",
 		strings.Repeat("x", 59) + " next":                         strings.Repeat("x", 59),
-		"Ein Garten für " + strings.Repeat("ü", 46) + " und mehr": "Ein Garten für",
+		"Ein Garten für " + strings.Repeat("ü", 46) + " und mehr": "Ein Garten",
+		"Guitar lessons for my students: a lesson tracker with the songs they practise and how long": "Guitar lessons for my students",
+		"Kassenbuch: Einnahmen, Ausgaben, Belege":                                                    "Kassenbuch",
+		"A tool to track the plants I own and when I last watered them":                              "A tool to track the plants I own",
+		"A small app for our beekeeping club to log hive inspections, with weight":                   "A small app for our beekeeping club to log hive inspections",
 	} {
 		if got := project.NameFrom(idea); got != want {
 			t.Errorf("NameFrom(%q) = %q, want %q", idea, got, want)
