@@ -1,0 +1,321 @@
+package repo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha1" //nolint:gosec // git names its objects so
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/layercake-app/layercake/internal/fault"
+)
+
+// Touched says why dir is not what ExportFolder once made of this repository:
+// what somebody added, changed or took away, or "" when it is exactly that, and
+// nothing in it would be lost by replacing it. Every file must be that of a
+// commit of main, every object and tag one of this repository.
+func (r *Repo) Touched(ctx context.Context, dir string) (why string, err error) {
+	head, err := os.ReadFile(filepath.Join(dir, ".git", "refs", "heads", "main"))
+	if err != nil {
+		return "it is not a repository with a branch main", nil //nolint:nilerr // that is the answer
+	}
+	commit := strings.TrimSpace(string(head))
+	if !validID(commit) {
+		return "its branch main names no commit", nil
+	}
+	main, err := r.mainCommit(ctx)
+	if err != nil {
+		return "", err
+	}
+	switch _, err := r.run(ctx, call{args: []string{"merge-base", "--is-ancestor", "--end-of-options", commit, main}}); exitCode(err) {
+	case 1, 128:
+		return "its branch main is at a commit that this project does not have", nil
+	default:
+		if err != nil {
+			return "", fmt.Errorf("look for %s: %w", commit, err)
+		}
+	}
+	if why, err := r.touchedGit(ctx, filepath.Join(dir, ".git")); why != "" || err != nil {
+		return why, err
+	}
+	files, err := r.files(ctx, commit)
+	if err != nil {
+		return "", err
+	}
+	return touchedFiles(dir, files)
+}
+
+// exportedConfig are the lines that git writes into a new repository.
+var exportedConfig = []string{
+	"[core]", "repositoryformatversion = 0", "filemode = true", "filemode = false", "bare = false", "logallrefupdates = true",
+	"symlinks = false", "ignorecase = true", "precomposeunicode = true",
+}
+
+// touchedGit looks for what an export does not put into .git. The index and the
+// logs may differ: they hold names only, of objects that are looked at here.
+func (r *Repo) touchedGit(ctx context.Context, gitDir string) (string, error) {
+	tags, err := r.run(ctx, call{args: []string{"for-each-ref", "--format=%(refname) %(objectname)", "--", "refs/tags/"}})
+	if err != nil {
+		return "", fmt.Errorf("list tags: %w", err)
+	}
+	ours := map[string]bool{}
+	for line := range strings.Lines(string(tags)) {
+		ours[strings.TrimSpace(line)] = true
+	}
+	why := ""
+	found := func(format string, args ...any) error {
+		why = fmt.Sprintf(format, args...)
+		return fs.SkipAll
+	}
+	err = filepath.WalkDir(gitDir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel := filepath.ToSlash(strings.TrimPrefix(strings.TrimPrefix(path, gitDir), "/"))
+		if d.IsDir() {
+			if slices.Contains([]string{"", "objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags", "logs"}, rel) ||
+				strings.HasPrefix(rel, "refs/tags/") || strings.HasPrefix(rel, "logs/") {
+				return nil
+			}
+			return found(".git/%s was added to it", rel)
+		}
+		if !d.Type().IsRegular() {
+			return found(".git/%s was added to it", rel)
+		}
+		text, err := r.touchedGitFile(ctx, path, rel, ours)
+		if err == nil && text != "" {
+			return found("%s", text)
+		}
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("look at %s: %w", gitDir, err)
+	}
+	return why, nil
+}
+
+// touchedGitFile looks at one file of .git.
+func (r *Repo) touchedGitFile(ctx context.Context, path, rel string, tags map[string]bool) (string, error) {
+	switch {
+	case rel == "index", strings.HasPrefix(rel, "logs/"), rel == "refs/heads/main":
+		return "", nil
+	case strings.HasPrefix(rel, "objects/pack/"):
+		switch filepath.Ext(rel) {
+		case ".pack", ".rev":
+			return "", nil
+		case ".idx":
+			return r.foreignObjects(ctx, path)
+		}
+		return ".git/" + rel + " was added to it", nil
+	case rel != "HEAD" && rel != "config" && !strings.HasPrefix(rel, "refs/tags/"):
+		return ".git/" + rel + " was added to it", nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimSpace(string(data))
+	switch {
+	case rel == "HEAD" && text != "ref: "+MainRef:
+		return "its current branch is not main", nil
+	case rel == "config" && !onlyLines(data, exportedConfig):
+		return "its .git/config was changed", nil
+	case strings.HasPrefix(rel, "refs/tags/") && !tags[rel+" "+text]:
+		return "its tag " + strings.TrimPrefix(rel, "refs/tags/") + " is not one of this project", nil
+	}
+	return "", nil
+}
+
+func onlyLines(data []byte, allowed []string) bool {
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	for lines.Scan() {
+		if line := strings.TrimSpace(lines.Text()); line != "" && !slices.Contains(allowed, line) {
+			return false
+		}
+	}
+	return lines.Err() == nil
+}
+
+// foreignObjects looks for objects of a pack that this repository does not have.
+func (r *Repo) foreignObjects(ctx context.Context, index string) (string, error) {
+	f, err := os.Open(index)
+	if err != nil {
+		return "", err
+	}
+	listed, err := r.run(ctx, call{args: []string{"show-index"}, stdin: f})
+	_ = f.Close() // opened for reading
+	if err != nil {
+		return "one of its packs cannot be read", nil //nolint:nilerr // that is the answer
+	}
+	var ids strings.Builder
+	for line := range strings.Lines(string(listed)) {
+		if fields := strings.Fields(line); len(fields) > 1 {
+			ids.WriteString(fields[1] + "\n")
+		}
+	}
+	known, err := r.run(ctx, call{args: []string{"cat-file", "--batch-check=%(objectname)"}, stdin: strings.NewReader(ids.String())})
+	if err != nil {
+		return "", fmt.Errorf("look for objects: %w", err)
+	}
+	if bytes.Contains(known, []byte(" missing")) {
+		return "it has commits or files that this project does not have", nil
+	}
+	return "", nil
+}
+
+// touchedFiles compares a folder with the files of a commit.
+func touchedFiles(dir string, files []File) (string, error) {
+	left, folders := map[string]File{}, map[string]bool{}
+	for _, f := range files {
+		left[f.Path] = f
+		for at := filepath.Dir(f.Path); at != "."; at = filepath.Dir(at) {
+			folders[at] = true
+		}
+	}
+	why := ""
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		f, ours := left[rel]
+		switch {
+		case rel == ".git" && d.IsDir():
+			return fs.SkipDir
+		case d.IsDir() && folders[rel]:
+			return nil
+		case !ours:
+			why = rel + " was added to it"
+			return fs.SkipAll
+		}
+		delete(left, rel)
+		if same, err := sameFile(path, d, f); err != nil || same {
+			return err
+		}
+		why = rel + " was changed in it"
+		return fs.SkipAll
+	})
+	if err != nil {
+		return "", fmt.Errorf("compare %s: %w", dir, err)
+	}
+	if why == "" && len(left) > 0 {
+		why = fmt.Sprintf("%d of its files were taken away", len(left))
+	}
+	return why, nil
+}
+
+func sameFile(path string, d fs.DirEntry, f File) (bool, error) {
+	info, err := d.Info()
+	if err != nil {
+		return false, err
+	}
+	var data []byte
+	switch {
+	case info.Size() != f.Size || (info.Mode()&fs.ModeSymlink != 0) != (f.Mode == ModeLink):
+		return false, nil
+	case f.Mode == ModeLink:
+		target, err := os.Readlink(path)
+		if err != nil {
+			return false, err
+		}
+		data = []byte(target)
+	case !info.Mode().IsRegular() || (info.Mode()&0o100 != 0) != (f.Mode == ModeExecutable):
+		return false, nil
+	default:
+		if data, err = os.ReadFile(path); err != nil {
+			return false, err
+		}
+	}
+	sum := sha1.Sum(append(fmt.Appendf(nil, "blob %d\x00", len(data)), data...)) //nolint:gosec // as above
+	return hex.EncodeToString(sum[:]) == f.Blob, nil
+}
+
+// ReplaceExport makes dest, an untouched earlier export of this repository, what
+// ExportFolder makes now. What somebody touched is a fault of kind conflict and
+// stays as it is. The earlier export is set aside, looked at once more, and
+// deleted only when the new one is in its place.
+func (r *Repo) ReplaceExport(ctx context.Context, dest string) error {
+	touched := func(why string) error {
+		return fault.Conflict("repo.touched", "The folder %s is left alone: %s. Name another folder.", dest, why)
+	}
+	why, err := r.Touched(ctx, dest)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		return touched(why)
+	}
+	if same, err := r.current(ctx, dest); same || err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(dest, ".layercake-export-")
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if err := r.exportInto(ctx, temp); err != nil {
+		return errors.Join(full(err), removeTree(temp))
+	}
+	ctx = context.WithoutCancel(ctx) // from here to the end, or back
+	aside, err := os.MkdirTemp(dest, ".layercake-replaced-")
+	if err != nil {
+		return errors.Join(fmt.Errorf("export: %w", err), removeTree(temp))
+	}
+	if err := moveAll(dest, aside, temp, aside); err != nil {
+		return errors.Join(fmt.Errorf("export: %w", err), moveAll(aside, dest), os.Remove(aside), removeTree(temp))
+	}
+	if why, err = r.Touched(ctx, aside); why != "" {
+		err = touched(why)
+	}
+	if err != nil {
+		return errors.Join(err, moveAll(aside, dest), os.Remove(aside), removeTree(temp))
+	}
+	if err := moveUp(temp, dest); err != nil {
+		return fmt.Errorf("export, the earlier one is in %s: %w", aside, err)
+	}
+	return removeTree(aside)
+}
+
+// current reports whether an untouched export shows what main and the tags are.
+func (r *Repo) current(ctx context.Context, dest string) (bool, error) {
+	_, create, err := r.exported(ctx)
+	if err != nil {
+		return false, err
+	}
+	for line := range strings.Lines(create) {
+		fields := strings.Fields(line) // create REF ID
+		data, err := os.ReadFile(filepath.Join(dest, ".git", filepath.FromSlash(fields[1])))
+		if err != nil || strings.TrimSpace(string(data)) != fields[2] {
+			return false, nil //nolint:nilerr // what is missing is not current
+		}
+	}
+	return true, nil
+}
+
+// moveAll moves what is in a folder into another one, but for the paths named.
+func moveAll(from, to string, but ...string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(from, e.Name())
+		if slices.Contains(but, path) {
+			continue
+		}
+		if err := os.Rename(path, filepath.Join(to, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
