@@ -125,12 +125,20 @@ func ParseUSD(text string) (int64, error) {
 }
 
 // SetBudget gives a project a new cap in micro-USD, 0 for none, and lets runs
-// that waited for money go on.
+// that waited for money go on. A delegation may set a first cap or lower one;
+// only who is there raises it.
 func (f *Flow) SetBudget(ctx context.Context, by gate.Decider, projectID string, micro int64) error {
-	if err := present(by); err != nil {
+	if err := person(by); err != nil {
 		return err
 	}
+	there := present(by)
+	if there != nil && (by.Method != gate.Delegated || micro == 0) {
+		return there
+	}
 	return f.change(ctx, projectID, func(ctx context.Context, tx *db.Tx, s *State) error {
+		if has := s.Project.BudgetMicro; there != nil && has > 0 && micro > has {
+			return fault.Forbidden("budget.raise", "The budget is %s, and a delegation may lower it but not raise it to %s. Run the same command at a terminal, without --auto-approve, to raise it.", run.USD(has), run.USD(micro))
+		}
 		if err := project.SetBudget(ctx, tx, projectID, micro); err != nil {
 			return err
 		}
@@ -139,13 +147,16 @@ func (f *Flow) SetBudget(ctx context.Context, by gate.Decider, projectID string,
 		}
 		for _, v := range s.Gates {
 			for _, q := range v.Questions {
-				if q.Kind != project.QuestionBudget {
-					continue
+				if q.Kind != project.QuestionBudget || there != nil {
+					continue // with no more money than before the question stays
 				}
 				if err := project.Answer(ctx, tx, q.ID, run.USD(micro), by.Actor, string(by.Method)); err != nil {
 					return err
 				}
 			}
+		}
+		if there != nil {
+			return nil
 		}
 		return run.WakeFunded(ctx, tx, f.Queue, projectID)
 	})
@@ -406,7 +417,7 @@ func (f *Flow) creation(ctx context.Context, j creationJob) error {
 		c, err = project.GetChange(ctx, tx, j.Change)
 		return err
 	})
-	if err != nil {
+	if err != nil || c.CreatedMethod == string(gate.Undecided) {
 		return err
 	}
 	kind, id, _ := strings.Cut(c.CreatedBy, ":")

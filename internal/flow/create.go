@@ -22,7 +22,7 @@ type Creator func(ctx context.Context, projectID string) error
 
 // Create stores a project with its first change and its repository, and sets
 // it going. blueprintText is the resolved YAML it keeps. Creating is the
-// decision on G0.
+// decision on G0, unless by is undecided: then G0 waits like any other gate.
 func (f *Flow) Create(ctx context.Context, by gate.Decider, p *project.Project, blueprintText []byte, create Creator) (project.Change, error) {
 	b, err := f.admissible(by, blueprintText)
 	if err != nil {
@@ -112,6 +112,9 @@ func (f *Flow) BeginChange(ctx context.Context, by gate.Decider, projectID, requ
 // admissible parses a blueprint and refuses rules that the person alone could
 // never satisfy.
 func (f *Flow) admissible(by gate.Decider, text []byte) (*blueprint.Blueprint, error) {
+	if by.Method == gate.Undecided {
+		by.Method = gate.Delegated // it matters here only who asks
+	}
 	if err := person(by); err != nil {
 		return nil, err
 	}
@@ -190,8 +193,18 @@ func FastTrack(request string) bool {
 // Seal records the whole event log in the repository once the change has
 // ended. It is idempotent; the head it moves to is the last one.
 func (f *Flow) Seal(ctx context.Context, projectID string) error {
+	return f.seal(ctx, projectID, false)
+}
+
+// SealOpen is Seal also for a change that has not ended: what is exported of it
+// carries the whole event log so far, and can be verified.
+func (f *Flow) SealOpen(ctx context.Context, projectID string) error {
+	return f.seal(ctx, projectID, true)
+}
+
+func (f *Flow) seal(ctx context.Context, projectID string, open bool) error {
 	for range 50 {
-		done, err := f.sealOnce(ctx, projectID)
+		done, err := f.sealOnce(ctx, projectID, open)
 		if err != nil || done {
 			return err
 		}
@@ -199,7 +212,7 @@ func (f *Flow) Seal(ctx context.Context, projectID string) error {
 	return fault.Conflict("project.busy", "Project %s changes too fast to seal.", projectID)
 }
 
-func (f *Flow) sealOnce(ctx context.Context, projectID string) (bool, error) {
+func (f *Flow) sealOnce(ctx context.Context, projectID string, open bool) (bool, error) {
 	var p project.Project
 	var c project.Change
 	var events []event.Event
@@ -213,7 +226,7 @@ func (f *Flow) sealOnce(ctx context.Context, projectID string) (bool, error) {
 		events, err = allEvents(ctx, tx, projectID)
 		return err
 	})
-	if err != nil || c.Status == project.ChangeOpen {
+	if err != nil || c.Status == project.ChangeOpen && !open || len(events) == 0 {
 		return true, err
 	}
 	put := map[string][]byte{}
@@ -228,7 +241,7 @@ func (f *Flow) sealOnce(ctx context.Context, projectID string) (bool, error) {
 		return false, fmt.Errorf("read sealed head: %w", err)
 	}
 	commit, err := f.Tree.Commit(ctx, projectID, repo.CommitSpec{
-		Parent: p.Head, Put: put, Author: author, When: c.EndedAt.Time, Message: fmt.Sprintf("Record of change %d", c.Number), Allow: repo.AllowAll,
+		Parent: p.Head, Put: put, Author: author, When: events[len(events)-1].At.Time, Message: fmt.Sprintf("Record of change %d", c.Number), Allow: repo.AllowAll,
 	})
 	if err != nil {
 		return false, fmt.Errorf("commit record of %s: %w", projectID, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/document"
+	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/gate"
 	"github.com/layercake-app/layercake/internal/project"
 	"github.com/layercake-app/layercake/internal/proof"
@@ -76,8 +77,8 @@ func (f *Flow) overview(ctx context.Context, l *look) (*Overview, error) {
 	o.Busy = o.Busy || len(Next(o.State)) > 0
 	for i := range o.Gates {
 		v := &o.Gates[i]
-		if v.Status == gate.InReview && v.Position == 0 {
-			o.Busy = true // the act of creating takes effect by itself
+		if v.Status == gate.InReview && byItself(o.State, v) {
+			o.Busy = true
 		}
 	}
 	o.Ready = ready(o.State)
@@ -124,12 +125,18 @@ func (o *Overview) people(ctx context.Context, tx *db.Tx) error {
 	return err
 }
 
+// byItself reports whether the gate is decided by the act of creating the change,
+// which takes effect without anybody being asked.
+func byItself(s *State, v *gate.View) bool {
+	return v.Position == 0 && s.Change.CreatedMethod != string(gate.Undecided)
+}
+
 // ready lists the stops whose gates are all in review.
 func ready(s *State) []Stop {
 	var out []Stop
 	for i := range s.Gates {
 		v := &s.Gates[i]
-		if v.Status != gate.InReview || v.Position == 0 || v.Settled() {
+		if v.Status != gate.InReview || byItself(s, v) || v.Settled() {
 			continue
 		}
 		joined := s.Joined(v.Code)
@@ -181,6 +188,14 @@ func (o *Overview) current() string {
 		}
 	}
 	return "the next gate"
+}
+
+// CheckPromise says whether the decision on a stop may carry a condition.
+func (o *Overview) CheckPromise(s Stop, p Promise) error {
+	if strings.TrimSpace(p.Text) == "" || strings.TrimSpace(p.Owner) == "" {
+		return fault.Invalid("condition.incomplete", "A condition needs a text and an owner. Say what must happen and who sees to it.")
+	}
+	return checkPromises(o.State, o.Gate(s.Code()), []Promise{p})
 }
 
 // Unmet lists what keeps the gate whose turn it is from being approved. A gate

@@ -22,6 +22,10 @@ const (
 	Delegated Method = "delegated"
 )
 
+// Undecided is no method of a decision: a change that is begun while nobody is
+// there to decide keeps its G0 open for a person, or for a delegation.
+const Undecided Method = "undecided"
+
 // Decider is who wants to decide, and how.
 type Decider struct {
 	Actor  event.Actor

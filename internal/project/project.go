@@ -102,8 +102,15 @@ func sentence(details []fault.Detail) string {
 	return strings.Join(parts, " ")
 }
 
-// CheckIdea refuses words that cannot be an idea: none, too many bytes, or
-// bytes that are not text.
+// emptyNext says what to write, by what is empty.
+var emptyNext = map[string]string{
+	"comment":   "Say in a sentence what has to change.",
+	"statement": "Say in a sentence what you tried and saw.",
+	"request":   "Describe in a sentence what is to be changed.",
+}
+
+// CheckIdea refuses words of a person that cannot be an idea, or a comment: none,
+// too many bytes, or bytes that are not text.
 func CheckIdea(field, idea string) error {
 	refuse := func(code, message, next string) error {
 		return fault.Invalid(code, "The %s %s. %s", field, message, next).
@@ -111,7 +118,11 @@ func CheckIdea(field, idea string) error {
 	}
 	switch {
 	case strings.TrimSpace(idea) == "":
-		return refuse("idea.empty", "is empty", "Describe in a sentence what you want to have.")
+		next, ok := emptyNext[field]
+		if !ok {
+			next = "Describe in a sentence what you want to have."
+		}
+		return refuse("idea.empty", "is empty", next)
 	case len(idea) > MaxIdea:
 		return refuse("idea.too_large", fmt.Sprintf("has %d bytes, more than %d", len(idea), MaxIdea), "Shorten it; longer material belongs into a document of the project.")
 	case !utf8.ValidString(idea) || strings.ContainsFunc(idea, isControl):
