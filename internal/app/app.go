@@ -146,6 +146,16 @@ func OpenDatabase(ctx context.Context, s Settings) (*db.DB, error) {
 	return db.Open(ctx, db.Config{URL: s.DatabaseURL.Reveal(), Path: filepath.Join(s.Data, "layercake.db")})
 }
 
+// HasDatabase reports whether there is a database to open: one that a server
+// keeps, or a file in the data folder.
+func HasDatabase(s Settings) bool {
+	if s.DatabaseURL.Reveal() != "" {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(s.Data, "layercake.db"))
+	return err == nil
+}
+
 // Start takes over what a process before left behind and begins to work.
 func (a *App) Start(ctx context.Context) error {
 	if _, err := a.Queue.Reclaim(ctx); err != nil {

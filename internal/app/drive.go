@@ -30,10 +30,22 @@ type Outcome struct {
 	Commit string // what there is to export; "" is the project's head
 }
 
+// Interrupted is the reason of a run that was told to stop. Nothing is lost by it.
+const Interrupted = "interrupted; the same command goes on"
+
 // Drive carries a project on until its change is complete, the gate until is
 // approved, or only a human who is not there can move it. show is called with
-// each event after the one numbered since, in order.
+// each event after the one numbered since, in order. When ctx ends, whatever
+// was under way, the run waits: the same command goes on.
 func (a *App) Drive(ctx context.Context, projectID, until string, since int64, desk Desk, show func(event.Event, *flow.Overview)) (Outcome, error) {
+	out, err := a.drive(ctx, projectID, until, since, desk, show)
+	if ctx.Err() != nil {
+		return Outcome{Status: "waiting", Reason: Interrupted}, nil
+	}
+	return out, err
+}
+
+func (a *App) drive(ctx context.Context, projectID, until string, since int64, desk Desk, show func(event.Event, *flow.Overview)) (Outcome, error) {
 	d := driver{App: a, project: projectID, until: until, desk: desk, show: show, seq: since}
 	events, cancel := a.Bus.Subscribe(project.Channel(projectID), 1024)
 	defer func() { cancel() }()
@@ -46,7 +58,7 @@ func (a *App) Drive(ctx context.Context, projectID, until string, since int64, d
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return Outcome{Status: "waiting", Reason: "interrupted; the same command goes on"}, ctx.Err()
+			return Outcome{}, ctx.Err()
 		case err := <-a.GivenUp:
 			timer.Stop()
 			return Outcome{Status: "failed", Reason: fault.Public(err)}, err
@@ -102,7 +114,7 @@ func (d *driver) look(ctx context.Context) (Outcome, bool, error) {
 		}
 		return Outcome{Status: "completed", Last: o}, true, d.Flow.Publish(ctx, d.project)
 	case o.Change.Status == project.ChangeCancelled:
-		return Outcome{Status: "failed", Reason: "the change was cancelled", Last: o}, true, nil
+		return Outcome{Status: "failed", Reason: "the change was cancelled; what was merged stays. Begin a further change with --change", Last: o}, true, nil
 	case d.reached(o):
 		if err := d.Flow.Publish(ctx, d.project); err != nil {
 			return Outcome{}, false, err

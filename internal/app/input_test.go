@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -25,6 +26,14 @@ func TestBadInput(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(full, "mine.txt"), []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	huge := filepath.Join(t.TempDir(), "idea.txt")
+	if err := os.WriteFile(huge, bytes.Repeat([]byte("idea "), 1<<20/5+1)[:1<<20], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	binaryFile := filepath.Join(t.TempDir(), "idea.bin")
+	if err := os.WriteFile(binaryFile, []byte("\x00\x01\xff"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	blueprint := func(edit func(string) string) string {
 		p := newPlace(t)
 		shown := p.run("blueprint", "show", "traditional")
@@ -40,7 +49,6 @@ func TestBadInput(t *testing.T) {
 		says string
 	}{
 		{"an empty idea", []string{"run", " "}, "The idea is empty"},
-		// The operating system takes no argument of more than 128 KiB.
 		{"an idea that is too long", []string{"run", strings.Repeat("word ", 25_000)}, "more than 65536"},
 		{"a binary idea", []string{"run", "\x01\x02\xff\xfe"}, "not text"},
 		{"an unknown type", []string{"run", "bookmarks", "--type", "magic"}, `type "magic" is unknown`},
@@ -57,12 +65,30 @@ func TestBadInput(t *testing.T) {
 		{"an unknown role in a blueprint", []string{"run", "bookmarks", "--blueprint", blueprint(func(s string) string { return strings.ReplaceAll(s, "role: architect", "role: wizard") })}, "wizard"},
 		{"an unknown proof in a blueprint", []string{"run", "bookmarks", "--blueprint", blueprint(func(s string) string { return strings.ReplaceAll(s, "lint_output", "lint_magic") })}, "lint_magic"},
 		{"a path that is not there", []string{"verify", "/nonexistent/path"}, "nothing at"},
+		{"a change with a type", []string{"run", "more", "--change", "x", "--type", "hybrid"}, "--type cannot be given together with --change"},
+		{"a system folder for the output", []string{"run", "bookmarks", "--out", "/etc"}, "not empty"},
+		{"a file for the output", []string{"run", "bookmarks", "--out", filepath.Join(full, "mine.txt")}, "cannot be used"},
+		{"a folder below a file for the output", []string{"run", "bookmarks", "--out", filepath.Join(full, "mine.txt", "x")}, "cannot be used"},
+		{"an idea without quotes", []string{"run", "a", "b"}, "in quotes"},
+		{"an idea from a file that is not there", []string{"run", "@/nonexistent"}, "cannot be read"},
+		{"a megabyte of an idea", []string{"run", "@" + huge}, "has 1048576 bytes, more than 65536"},
+		{"a binary file for an idea", []string{"run", "@" + binaryFile}, "not text"},
+		{"a blueprint to show that is none", []string{"blueprint", "show", "nope"}, "nope"},
+		{"an empty folder to verify", []string{"verify", t.TempDir()}, "is empty"},
 		{"migrating down without a yes", []string{"migrate", "down"}, "--yes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
 			a := p.run(c.args...)
+			if c.args[0] == "run" {
+				if j := p.run(append([]string{"run", "--json"}, c.args[1:]...)...); c.says != "frobnicate" && c.says != "in quotes" && (j.code != a.code || j.result.Status != "failed" || !strings.Contains(j.result.Reason, c.says)) {
+					t.Errorf("with --json: exit %d, status %q, reason %q", j.code, j.result.Status, j.result.Reason)
+				}
+			}
+			if _, err := os.Stat(p.data); err == nil && !strings.Contains(c.name, "project") {
+				t.Error("a data folder was made")
+			}
 			if a.code != 2 && (a.code != 1 || !strings.Contains(c.name, "project")) {
 				t.Errorf("exit %d\n%s%s", a.code, a.stdout, a.stderr)
 			}
@@ -198,11 +224,115 @@ func TestNobodyDecides(t *testing.T) {
 	p := newPlace(t)
 	a := p.run("run", "bookmarks", "--json", "--out", p.out)
 	a.want(t, 3, "waiting")
-	if a.count("gate.approved") > 1 {
-		t.Errorf("%d gates were approved", a.count("gate.approved"))
+	if a.count("gate.approved") > 0 || a.gate("G0").Status != "IN_REVIEW" {
+		t.Errorf("%d gates were approved, G0 is %+v", a.count("gate.approved"), a.gate("G0"))
+	}
+	if !strings.Contains(a.result.Reason, "G0 waits for a decision. Run the same command at a terminal") {
+		t.Errorf("it says %q", a.result.Reason)
 	}
 	if _, err := os.Stat(p.out); err == nil {
 		t.Error("a repository was exported")
+	}
+	// The same command, with a delegation, goes on.
+	later := p.idea("bookmarks", "--until", "G1")
+	later.want(t, 0, "completed")
+	if later.result.Project != a.result.Project || later.gate("G0").Method != "delegated" {
+		t.Errorf("it went on with %s, G0 %+v", later.result.Project, later.gate("G0"))
+	}
+}
+
+// What --until left in the output folder is replaced by what the same command
+// makes without it; what anybody touched stays as it is.
+func TestUntilGoesOn(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	first := p.idea("bookmarks", "--until", "G2")
+	first.want(t, 0, "completed")
+	if v := p.run("verify", p.out); v.code != 0 {
+		t.Errorf("verify of an unfinished project: %s", v.stdout)
+	}
+	mine := filepath.Join(p.out, "mine.txt")
+	if err := os.WriteFile(mine, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused := p.idea("bookmarks", "--until", "G3")
+	if refused.code != 2 || !strings.Contains(refused.stderr, "mine.txt was added to it") || read(t, p.out, "mine.txt") != "mine" {
+		t.Fatalf("exit %d: %s", refused.code, refused.stderr)
+	}
+	if err := os.Remove(mine); err != nil {
+		t.Fatal(err)
+	}
+	second := p.idea("bookmarks", "--until", "G3")
+	second.want(t, 0, "completed")
+	if second.result.Project != first.result.Project {
+		t.Errorf("%s went on as %s", first.result.Project, second.result.Project)
+	}
+	if tags := inside(t, p.out, "git", "tag"); !strings.Contains(tags, "gate/G3") || inside(t, p.out, "git", "status", "--porcelain", "--ignored") != "" {
+		t.Errorf("tags are %s", tags)
+	}
+	// A project of other words, or of another data folder, does not replace it.
+	if other := p.idea("recipes", "--until", "G1"); other.code != 2 || !strings.Contains(other.stderr, "not empty") {
+		t.Errorf("another project: exit %d: %s", other.code, other.stderr)
+	}
+	again := newPlace(t)
+	again.out = p.out
+	if other := again.idea("bookmarks", "--until", "G1"); other.code != 2 || !strings.Contains(other.stderr, "not empty") {
+		t.Errorf("another data folder: exit %d: %s", other.code, other.stderr)
+	}
+}
+
+// A delegation may set a first cap or lower one, and never raises it.
+func TestBudgetOfADelegation(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.idea("bookmarks", "--until", "G0").want(t, 0, "completed")
+	for _, c := range []struct {
+		budget, says string
+		code         int
+	}{{"3", "", 0}, {"2.50", "", 0}, {"4", "may lower it but not raise it", 1}, {"0", "never delegated", 1}} {
+		a := p.idea("bookmarks", "--until", "G0", "--budget", c.budget)
+		if a.code != c.code || !strings.Contains(a.stderr, c.says) {
+			t.Errorf("--budget %s: exit %d: %s", c.budget, a.code, a.stderr)
+		}
+	}
+	inspect(t, filepath.Join(p.data, "layercake.db"), func(ctx context.Context, tx *db.Tx) error {
+		var micro int64
+		err := tx.One(ctx, &micro, `SELECT budget_micro FROM projects`)
+		if micro != 2_500_000 {
+			t.Errorf("the cap is %d", micro)
+		}
+		return err
+	})
+}
+
+// A further change keeps the project's blueprint, refuses what was settled when
+// the project began, and finds the project by the beginning of its name.
+func TestChangeOfAnotherBlueprint(t *testing.T) {
+	t.Parallel()
+	wholeRun(t)
+	p := newPlace(t)
+	p.idea("bookmarks", "--name", "My bookmarks", "--blueprint", "express").want(t, 0, "completed")
+	second := newPlace(t)
+	second.data = p.data
+	change := func(more ...string) answer {
+		return second.run(append([]string{"run", "Also keep a rating for each bookmark", "--auto-approve", "--json", "--out", second.out}, more...)...)
+	}
+	if a := change("--change", "my book", "--type", "hybrid", "--tier", "mvp"); a.code != 2 || !strings.Contains(a.stderr, "--type, --tier cannot be given together with --change") {
+		t.Errorf("exit %d: %s", a.code, a.stderr)
+	}
+	if a := change("--change", "my book", "--until", "G12"); a.code != 2 || !strings.Contains(a.stderr, "blueprint express") {
+		t.Errorf("exit %d: %s", a.code, a.stderr)
+	}
+	a := change("--change", "my book", "--until", "G4", "--budget", "5")
+	a.want(t, 0, "completed")
+	if a.result.Change != 2 || !strings.Contains(a.stdout, `"blueprint":"express","change":2`) {
+		t.Errorf("change %d does not go by the blueprint of the project:\n%s", a.result.Change, tail(a.stdout))
+	}
+	p.out += "-2"
+	p.idea("bookmarks", "--name", "MY BOOKMARKS", "--until", "G0").want(t, 0, "completed")
+	second.out += "-3"
+	if a := change("--change", "my bookmarks"); a.code != 2 || !strings.Contains(a.stderr, "names 2 projects") {
+		t.Errorf("exit %d: %s", a.code, a.stderr)
 	}
 }
 
@@ -231,12 +361,22 @@ func TestCommands(t *testing.T) {
 			t.Errorf("%v: exit %d\n%s%s", c.args, a.code, a.stdout, a.stderr)
 		}
 	}
+	if a := p.run("migrate", "status", "--data", p.out); a.code != 1 || !strings.Contains(a.stderr, "There is no database in") {
+		t.Errorf("status of nothing: exit %d: %s", a.code, a.stderr)
+	}
+	if _, err := os.Stat(p.out); err == nil {
+		t.Error("migrate status made a data folder")
+	}
 	secret := newPlace(t, "DATABASE_URL=postgres://user:hunter2@127.0.0.1:1/db")
 	if a := secret.run("config"); strings.Contains(a.stdout, "hunter2") {
 		t.Error("config prints a secret")
 	}
+	loud := newPlace(t, "LAYERCAKE_LOG_LEVEL=loud")
+	if a := loud.run("version"); a.code != 0 || !strings.Contains(a.stdout, "layercake") {
+		t.Errorf("version: exit %d: %s", a.code, a.stderr)
+	}
 	wrong := newPlace(t, "LAYERCAKE_LOG_LEVEL=loud", "DATABASE_URL=mysql://x")
-	if a := wrong.run("config"); a.code != 2 || !strings.Contains(a.stderr, "LAYERCAKE_LOG_LEVEL") || !strings.Contains(a.stderr, "DATABASE_URL") {
+	if a := wrong.run("config"); a.code != 2 || !strings.Contains(a.stderr, "LAYERCAKE_LOG_LEVEL") || !strings.Contains(a.stderr, "DATABASE_URL") || strings.Count(a.stderr, "is \"loud\"") != 1 {
 		t.Errorf("exit %d: %s", a.code, a.stderr)
 	}
 }

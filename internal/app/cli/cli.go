@@ -54,6 +54,7 @@ type env struct {
 	term     Terminal
 	settings app.Settings
 	log      *slog.Logger
+	ended    *result // how a run ended, the last line of --json
 }
 
 // exit ends a command with a code, after it has said why.
@@ -63,36 +64,70 @@ func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
 // Main runs one command and returns the exit code.
 func Main(ctx context.Context, args []string, term Terminal) int {
-	err := execute(ctx, args, term)
-	var code exit
+	var cmd commands
+	e := &env{ctx: ctx, term: term}
+	err := execute(e, &cmd, args)
+	code := ExitDone
+	var said exit
 	switch {
-	case err == nil:
-		return ExitDone
-	case errors.As(err, &code):
-		return int(code)
-	}
-	printError(term.Err, err)
-	if fault.KindOf(err) == fault.KindInvalid {
-		return ExitUsage
-	}
-	return ExitFailed
-}
-
-// printError says what went wrong and what to do; the text of an internal
-// error goes to the log only.
-func printError(w io.Writer, err error) {
-	fmt.Fprintf(w, "layercake: %s\n", oneLine(fault.Public(err)))
-	if f, ok := fault.As(err); ok && len(f.Details) > 1 {
-		for _, d := range f.Details {
-			fmt.Fprintf(w, "  %s\n", oneLine(strings.Join([]string{d.Field + ":", d.Message + ".", d.Next}, " ")))
+	case errors.As(err, &said):
+		code = int(said)
+	case err != nil:
+		printError(term.Err, err)
+		e.ended = &result{Status: "failed", Reason: fault.Public(err)}
+		if code = ExitFailed; fault.KindOf(err) == fault.KindInvalid {
+			code = ExitUsage
 		}
 	}
+	if cmd.Run.JSON && e.ended != nil {
+		e.ended.print(term.Out)
+	}
+	return code
 }
 
-func execute(ctx context.Context, args []string, term Terminal) error {
-	var cmd commands
+// printError says what went wrong and what to do: with several details a
+// headline and one line for each. The text of an internal error goes to the log
+// only.
+func printError(w io.Writer, err error) {
+	f, ok := fault.As(err)
+	if !ok || len(f.Details) < 2 {
+		fmt.Fprintf(w, "layercake: %s\n", oneLine(fault.Public(err)))
+		return
+	}
+	fmt.Fprintf(w, "layercake: %s\n", headline(f))
+	for _, d := range f.Details {
+		fmt.Fprintf(w, "  - %s\n", oneLine(joined(d.Message, d.Next)))
+	}
+}
+
+// headline is the message of a fault without what its details say again.
+func headline(f *fault.Error) string {
+	text := f.Message
+	for _, d := range f.Details {
+		if at := strings.Index(text, d.Message); at >= 0 {
+			text = text[:at]
+		}
+	}
+	if text = strings.TrimRight(oneLine(text), " :;,"); text != "" {
+		return text + ":"
+	}
+	return fmt.Sprintf("%d things are wrong:", len(f.Details))
+}
+
+// joined makes one text of a message and the next step, whatever the message
+// ends with.
+func joined(message, next string) string {
+	message = strings.TrimSpace(message)
+	if message != "" && !strings.ContainsRune(".?!…:", []rune(message)[len([]rune(message))-1]) {
+		message += "."
+	}
+	return strings.TrimSpace(message + " " + next)
+}
+
+// execute reads the words and runs what they name. e is filled on the way.
+func execute(e *env, cmd *commands, args []string) error {
 	code := -1
-	parser, err := kong.New(&cmd, kong.Name("layercake"), kong.Writers(term.Out, term.Err), kong.Exit(func(c int) { code = c; panic(exit(c)) }),
+	parser, err := kong.New(cmd, kong.Name("layercake"), kong.Writers(e.term.Out, e.term.Err), kong.Exit(func(c int) { code = c; panic(exit(c)) }),
 		kong.Description("From an idea to a verified repository: agents do the work, the machine obtains the evidence, a named human decides."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
@@ -103,21 +138,33 @@ func execute(ctx context.Context, args []string, term Terminal) error {
 		return exit(code)
 	}
 	if err != nil {
-		fmt.Fprintf(term.Err, "layercake: %s. `layercake --help` lists the commands.\n", err)
+		cmd.Run.JSON = false // nobody knows yet what was meant
+		fmt.Fprintf(e.term.Err, "layercake: %s\n", usage(err))
 		return exit(ExitUsage)
 	}
-	settings, err := app.LoadSettings()
-	if err != nil {
+	if kctx.Command() == "version" {
+		return kctx.Run(e) // it needs no settings
+	}
+	if e.settings, err = app.LoadSettings(); err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(term.Err, &slog.HandlerOptions{Level: level(settings.LogLevel)}))
-	if err := kctx.Run(&env{ctx: ctx, term: term, settings: settings, log: log}); err != nil {
+	e.log = slog.New(slog.NewTextHandler(e.term.Err, &slog.HandlerOptions{Level: level(e.settings.LogLevel)}))
+	if err := kctx.Run(e); err != nil {
 		if fault.KindOf(err) == fault.KindInternal && !errors.As(err, new(exit)) {
-			log.ErrorContext(ctx, "command failed", "error", err)
+			e.log.ErrorContext(e.ctx, "command failed", "error", err)
 		}
 		return err
 	}
 	return nil
+}
+
+// usage is what to do about words that the command line cannot read.
+func usage(err error) string {
+	text := oneLine(err.Error())
+	if strings.HasPrefix(text, "unexpected argument") {
+		return text + ". Put an idea of several words in quotes: layercake run \"an idea\". `layercake --help` lists the commands."
+	}
+	return text + ". `layercake --help` lists the commands."
 }
 
 // parse turns kong's way of leaving (help, version) into a normal return.

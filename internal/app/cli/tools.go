@@ -22,6 +22,9 @@ type verifyCmd struct {
 // Run checks every claim and prints the first broken one last. What the claims
 // quote was written by whoever made the evidence.
 func (c *verifyCmd) Run(e *env) error {
+	if err := something(c.Path); err != nil {
+		return err
+	}
 	report, err := bundle.Verify(e.ctx, c.Path, bundle.Options{RequireHuman: c.RequireHuman, Expect: c.Expect})
 	for _, claim := range report.Claims {
 		fmt.Fprintf(e.term.Out, "holds   %s\n", oneLine(claim))
@@ -59,10 +62,14 @@ type (
 	}
 )
 
-// withDatabase opens the database alone, without workers.
-func withDatabase(e *env, data string, fn func(ctx context.Context, d *db.DB) error) error {
+// withDatabase opens the database alone, without workers, and makes it only when
+// it may.
+func withDatabase(e *env, data string, make bool, fn func(ctx context.Context, d *db.DB) error) error {
 	if data != "" {
 		e.settings.Data = data
+	}
+	if !make && !app.HasDatabase(e.settings) {
+		return noDatabase(e.settings)
 	}
 	unlock, err := app.LockData(e.settings.Data)
 	if err != nil {
@@ -75,9 +82,13 @@ func withDatabase(e *env, data string, fn func(ctx context.Context, d *db.DB) er
 	return errors.Join(fn(e.ctx, d), d.Close(), unlock())
 }
 
+func noDatabase(s app.Settings) error {
+	return fault.NotFound("data.none", "There is no database in %s. Name the data folder with --data; `layercake run` makes one.", s.Data)
+}
+
 // Run migrates up.
 func (c migrateUp) Run(e *env) error {
-	return withDatabase(e, c.Data, func(ctx context.Context, d *db.DB) error {
+	return withDatabase(e, c.Data, true, func(ctx context.Context, d *db.DB) error {
 		if err := d.MigrateUp(ctx); err != nil {
 			return err
 		}
@@ -93,7 +104,7 @@ func (c migrateDown) Run(e *env) error {
 	if !c.Yes {
 		return fault.Invalid("migrate.yes", "Migrating down deletes what the newest migration holds. Make a copy of the data folder, then add --yes.")
 	}
-	return withDatabase(e, c.Data, func(ctx context.Context, d *db.DB) error {
+	return withDatabase(e, c.Data, false, func(ctx context.Context, d *db.DB) error {
 		if err := d.MigrateDown(ctx); err != nil {
 			return err
 		}
@@ -103,7 +114,7 @@ func (c migrateDown) Run(e *env) error {
 
 // Run prints the state of the migrations.
 func (c migrateStatus) Run(e *env) error {
-	return withDatabase(e, c.Data, func(ctx context.Context, d *db.DB) error { return printStatus(ctx, e, d) })
+	return withDatabase(e, c.Data, false, func(ctx context.Context, d *db.DB) error { return printStatus(ctx, e, d) })
 }
 
 func printStatus(ctx context.Context, e *env, d *db.DB) error {
@@ -151,7 +162,7 @@ func (c blueprintShow) Run(e *env) error {
 	}
 	text, err := blueprint.Show(c.Name)
 	if err != nil {
-		return err
+		return asUsage(err)
 	}
 	_, err = e.term.Out.Write(text)
 	return err

@@ -19,6 +19,7 @@ import (
 type view struct {
 	env   *env
 	json  bool
+	asks  bool // a person is asked: the desk shows what an agent wants to know
 	model llm.Info
 	began time.Time
 	line  string // the status line on the screen
@@ -110,7 +111,7 @@ func (v *view) words(typ string, d data) string {
 	case "gate.skipped":
 		return fmt.Sprintf("%s  skipped: %s", v.bold(d.Gate), d.Reason)
 	case "gate.rejected", "gate.reopened":
-		return fmt.Sprintf("%s  %s, back to %s: %s", v.bold(d.Gate), strings.TrimPrefix(typ, "gate."), d.Target, short(d.Comment))
+		return fmt.Sprintf("%s  %s, back to %s: %s", v.bold(d.Gate), strings.TrimPrefix(typ, "gate."), d.Target, short(d.Comment, 160))
 	case "gate.stale", "gate.delta_review", "gate.fell_back", "gate.unskipped":
 		return fmt.Sprintf("%s  %s: %s", v.bold(d.Gate), strings.ReplaceAll(strings.TrimPrefix(typ, "gate."), "_", " "), d.Reason)
 	case "gate.carried_forward":
@@ -118,15 +119,18 @@ func (v *view) words(typ string, d data) string {
 	case "run.started":
 		return fmt.Sprintf("%s  %s at work", v.bold(d.Gate), d.Role)
 	case "run.succeeded":
-		return fmt.Sprintf("%s  %s %s: %s", v.bold(d.Gate), d.Role, v.green("done"), short(d.Reason))
+		return fmt.Sprintf("%s  %s %s: %s", v.bold(d.Gate), d.Role, v.green("done"), v.work(d.Reason))
 	case "run.failed", "run.cancelled":
 		return fmt.Sprintf("%s  %s %s: %s", v.bold(d.Gate), d.Role, v.red(strings.TrimPrefix(typ, "run.")), d.Reason)
 	case "proof.finished":
 		return v.proof(d)
 	case "question.asked":
+		if v.asks {
+			return ""
+		}
 		return fmt.Sprintf("%s  question: %s", v.bold(d.Gate), d.Text)
 	case "question.answered":
-		return fmt.Sprintf("%s  answer: %s %s", v.bold(d.Gate), short(d.Answer), v.method(d.Method))
+		return fmt.Sprintf("%s  answer: %s %s", v.bold(d.Gate), short(d.Answer, 160), v.method(d.Method))
 	case "blocker.raised":
 		return fmt.Sprintf("%s  %s (%s): %s", v.bold(d.Gate), v.red("blocker"), d.Severity, d.Title)
 	case "merge.conflict":
@@ -137,6 +141,12 @@ func (v *view) words(typ string, d data) string {
 		return "The change leaves the fast track: " + d.Reason
 	}
 	return ""
+}
+
+// work is what an agent says of its work, without the name of its model, which
+// stands above.
+func (v *view) work(reason string) string {
+	return short(strings.TrimPrefix(reason, "Written by the "+v.model.Label+". "), 160)
 }
 
 func (v *view) proof(d data) string {
@@ -195,14 +205,11 @@ func (v *view) clear() {
 // end says how it ended.
 func (v *view) end(r result, o app.Outcome, cause error) {
 	v.clear()
-	if cause != nil && v.env.ctx.Err() == nil {
+	if cause != nil {
 		printError(v.env.term.Err, cause)
 	}
+	v.env.ended = &r // printed once all is closed
 	if v.json {
-		line, err := json.Marshal(r)
-		if err == nil {
-			fmt.Fprintf(v.env.term.Out, "%s\n", line)
-		}
 		return
 	}
 	w := v.env.term.Out
@@ -215,9 +222,15 @@ func (v *view) end(r result, o app.Outcome, cause error) {
 		fmt.Fprintf(w, ".\nModel: %s. Cost: %s.\n", r.Model, run.USD(r.Cost))
 		fmt.Fprintf(w, "Check its evidence with: layercake verify %s\n", r.Out)
 	case "waiting":
+		if r.Reason == app.Interrupted {
+			fmt.Fprintln(w, "Interrupted. The same command goes on from here.")
+			return
+		}
 		fmt.Fprintf(w, "Waiting for a human: %s\n", oneLine(r.Reason))
 		v.open(o)
-		fmt.Fprintln(w, "The same command goes on from here.")
+		if v.asks {
+			fmt.Fprintln(w, "The same command goes on from here.")
+		}
 	default:
 		if cause == nil {
 			fmt.Fprintf(w, "Failed: %s\n", oneLine(r.Reason))
@@ -225,13 +238,20 @@ func (v *view) end(r result, o app.Outcome, cause error) {
 	}
 }
 
-// open lists what keeps the change from going on.
+// open lists what keeps the change from going on, beyond the sentence above it.
 func (v *view) open(o app.Outcome) {
-	if o.Last == nil || len(o.Last.Ready) > 0 {
-		return // what waits is a decision, and everything else waits for it
-	}
-	for _, u := range o.Last.Unmet() {
-		fmt.Fprintf(v.env.term.Out, "  - %s %s. %s\n", u.Gate, oneLine(u.Message), oneLine(u.Next))
+	w := v.env.term.Out
+	switch {
+	case o.Last == nil:
+	case len(o.Last.Questions) > 0: // everything else waits for their answers
+		for _, q := range o.Last.Questions[1:] {
+			fmt.Fprintf(w, "  - %s %s\n", q.Gate, oneLine(q.Text))
+		}
+	case len(o.Last.Ready) > 0: // and for the decision
+	default:
+		for _, u := range o.Last.Unmet() {
+			fmt.Fprintf(w, "  - %s %s\n", u.Gate, oneLine(joined(u.Message, u.Next)))
+		}
 	}
 }
 
