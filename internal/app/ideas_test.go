@@ -24,6 +24,10 @@ var ideas = []struct{ name, idea, entity string }{
 	{"markup", "<script>alert(1)</script> `rm -rf /` {{template}} \"quotes\" and 'more'", ""},
 }
 
+// ideaLimit is what one idea may take while all of them run at once. Only a soak
+// run, with the machine to itself, holds them to it.
+const ideaLimit = 150 * time.Second
+
 // An idea's words decide what is built, and what is built passes its own
 // checks on a fresh clone.
 func TestIdeasBecomeVerifiedRepositories(t *testing.T) {
@@ -39,7 +43,11 @@ func TestIdeasBecomeVerifiedRepositories(t *testing.T) {
 			began := time.Now()
 			a := p.idea(c.idea)
 			a.want(t, 0, "completed")
-			t.Logf("%s took %s", c.name, time.Since(began).Round(time.Second))
+			took := time.Since(began).Round(time.Second)
+			t.Logf("%s took %s", c.name, took)
+			if soak() && took > ideaLimit {
+				t.Errorf("%s took %s, more than %s", c.name, took, ideaLimit)
+			}
 			for _, code := range []string{"G0", "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"} {
 				if g := a.gate(code); g.Status != "APPROVED" || g.Method != "delegated" {
 					t.Errorf("%s is %+v", code, g)

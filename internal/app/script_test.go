@@ -1,8 +1,10 @@
 package app_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,18 +88,54 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// An agent that lies gets nowhere: its tests that print passes do not pass, its
-// evidence is not taken, and no gate is decided by it.
+// An agent that lies gets nowhere: what it may not call is refused, its tests
+// that print passes turn a proof red, and only tests without the lie are
+// approved.
 func TestForgedEvidence(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, "LAYERCAKE_DEMO_SCRIPT=forge@qa-engineer")
 	a := p.idea("bookmarks", "--until", "G6")
-	if a.gate("G6").Status == "APPROVED" && !strings.Contains(a.stdout, `"verdict":"fail"`) {
-		t.Fatalf("G6 was approved on forged tests:\n%s", tail(a.stdout))
+	refused := map[string]bool{}
+	claimed, red := false, ""
+	for _, line := range strings.Split(strings.TrimSpace(a.stdout), "\n") {
+		var e struct {
+			Type, Actor string
+			Data        struct {
+				Gate, Role, Tool, About, Type, Verdict string
+				Error                                  bool
+			}
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		d := e.Data
+		switch {
+		case e.Type == "step.tool" && d.Role == "qa-engineer" && d.Error:
+			refused[strings.TrimSpace(d.Tool+" "+d.About)] = true
+		case e.Type == "step.tool" && (d.Tool == "decide" || d.Tool == "approve"):
+			t.Errorf("the call of %s was not refused", d.Tool)
+		case e.Type == "run.succeeded" && d.Role == "qa-engineer":
+			claimed = true
+		case e.Type == "proof.finished" && claimed && red == "" && d.Verdict == "fail":
+			red = d.Type
+		case strings.HasPrefix(e.Type, "gate.") && strings.HasPrefix(e.Actor, "agent:"):
+			t.Errorf("%s by %s", e.Type, e.Actor)
+		case e.Type == "gate.approved" && d.Gate == "G6" && red == "":
+			t.Error("G6 was approved, and no proof failed on the forged tests")
+		}
 	}
-	for _, e := range a.events {
-		if strings.HasPrefix(e, "decide") {
-			t.Errorf("event %s", e)
+	for _, call := range []string{"write_file .layercake/evidence/G6/build_output.json", "write_file ../outside.txt", "write_file /tmp/layercake-forged.txt", "decide", "approve"} {
+		if !refused[call] {
+			t.Errorf("the call %q was not refused; refused were %v", call, refused)
+		}
+	}
+	if !claimed || !slices.Contains([]string{"lint_output", "unit_test_output", "integration_test_output", "e2e_test_output", "coverage_report"}, red) {
+		t.Errorf("the forger was done: %t; the proof that failed is %q", claimed, red)
+	}
+	t.Logf("%s failed on the forged tests", red)
+	if a.gate("G6").Status == "APPROVED" {
+		if test := read(t, p.out, "internal/domain/domain_test.go"); strings.Contains(test, "forged") || strings.Contains(test, "os.Exit(0)") {
+			t.Errorf("G6 was approved with tests that print their passes:\n%s", test)
 		}
 	}
 	if v := p.run("verify", p.data); v.code != 0 {
