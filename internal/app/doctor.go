@@ -1,12 +1,15 @@
 package app
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +30,7 @@ type Finding struct {
 
 // Examine looks at what LayerCake needs on this machine.
 func Examine(ctx context.Context, s Settings) []Finding {
-	out := []Finding{examineData(s), examineGit(s)} //nolint:contextcheck // it bounds its own time: it must end also when the caller is gone
+	out := []Finding{examineData(s), examineGit()} //nolint:contextcheck // it bounds its own time: it must end also when the caller is gone
 	out = append(out, examineSandbox(ctx, s)...)
 	out = append(out, Finding{Name: "model", OK: true, Text: demo.Label + ": needs no key and no network"})
 	return append(out, examineDatabase(ctx, s))
@@ -59,47 +62,79 @@ func examineData(s Settings) Finding {
 	return f
 }
 
-func examineGit(s Settings) Finding {
-	f := Finding{Name: "git", Needed: true, OK: true, Text: "2.39 or newer"}
-	dir, err := os.MkdirTemp("", "layercake-doctor-")
-	if err == nil {
-		var store *repo.Store
-		if store, err = repo.Open(dir); err == nil {
-			err = store.Close()
-		}
-		err = errors.Join(err, os.RemoveAll(dir))
-	}
+// goNeeded is the oldest Go that works; package repo knows the oldest git.
+var goNeeded = [2]int{1, 26}
+
+func examineGit() Finding {
+	f := Finding{Name: "git", Needed: true}
+	version, err := repo.GitVersion()
 	if err != nil {
-		f.OK, f.Text, f.Next = false, fault.Public(err), ""
+		f.Text = fault.Public(err) // it says what to do
+		return f
 	}
+	f.OK, f.Text = true, version
 	return f
+}
+
+var versionNumber = regexp.MustCompile(`(\d+)\.(\d+)`)
+
+// older reports whether a version, as a program says it, is before the one that
+// is needed, or is none.
+func older(said string, needed [2]int) bool {
+	found := versionNumber.FindStringSubmatch(said)
+	if found == nil {
+		return true
+	}
+	major, err1 := strconv.Atoi(found[1])
+	minor, err2 := strconv.Atoi(found[2])
+	return err1 != nil || err2 != nil || major < needed[0] || major == needed[0] && minor < needed[1]
 }
 
 func examineSandbox(ctx context.Context, s Settings) []Finding {
 	box, err := sandbox.Open(ctx, sandbox.Config{Kind: s.Sandbox, Path: s.Path})
-	if err != nil {
-		return []Finding{{Name: "sandbox", Needed: true, Text: fault.Public(err)}}
+	if err == nil {
+		err = box.Check()
 	}
-	if err := box.Check(); err != nil {
-		return []Finding{{Name: "sandbox", Needed: true, Text: fault.Public(err)}}
+	if err != nil {
+		f := Finding{Name: "sandbox", Needed: true, Text: fault.Public(err)}
+		if s.Sandbox == sandbox.KindNone {
+			f.Text, f.Next = "The variable SANDBOX is none: no check runs, and no gate turns green.", "Unset SANDBOX, or set it to bubblewrap."
+		}
+		return []Finding{f}
 	}
 	iso := box.Isolation()
 	out := []Finding{{Name: "sandbox", OK: true, Needed: true, Text: strings.TrimSpace(iso.Kind+" "+iso.Version) + ": " + strings.Join(iso.Enforced, ", ")}}
 	for _, n := range iso.NotEnforced {
 		out = append(out, Finding{Name: "sandbox", Text: "not limited here: " + n})
 	}
-	for _, t := range []struct {
-		name   string
-		needed bool
-		what   string
-	}{{"go", true, "checks of Go products"}, {"node", false, "checks of Node products"}} {
-		f := Finding{Name: t.name, Needed: t.needed, OK: true, Text: t.what}
-		if _, err := box.Tool(t.name); err != nil {
-			f.OK, f.Text, f.Next = false, t.what+" are blocked", fault.Public(err)
-		}
-		out = append(out, f)
+	return append(out, examineTool(ctx, box, "go", "version", "checks of Go products"), examineTool(ctx, box, "node", "--version", "checks of Node products"))
+}
+
+// examineTool asks a program for its version where checks run it: in the sandbox.
+func examineTool(ctx context.Context, box *sandbox.Sandbox, name, ask, what string) Finding {
+	f := Finding{Name: name, Needed: name == "go", Text: what + " are blocked"}
+	tool, err := box.Tool(name)
+	if err != nil {
+		f.Next = fault.Public(err)
+		return f
 	}
-	return out
+	var said bytes.Buffer
+	res, err := box.Run(ctx, sandbox.Spec{
+		Argv: []string{name, ask}, Tools: []sandbox.Tool{tool}, Env: []string{"GOENV=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off"},
+		Stdout: &said, Stderr: &said, Limits: sandbox.Limits{Time: 30 * time.Second},
+	})
+	version, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n")
+	switch {
+	case err != nil:
+		f.Next = fault.Public(err)
+	case res.ExitCode != 0:
+		f.Next = fmt.Sprintf("%s %s ends with exit code %d in the sandbox: %s", name, ask, res.ExitCode, version)
+	case name == "go" && older(strings.TrimPrefix(version, "go version "), goNeeded):
+		f.Text, f.Next = version+" is too old: "+f.Text, "Install Go 1.26 or newer from https://go.dev/dl."
+	default:
+		f.OK, f.Text = true, version+": "+what
+	}
+	return f
 }
 
 func examineDatabase(ctx context.Context, s Settings) Finding {

@@ -281,6 +281,46 @@ func TestUntilGoesOn(t *testing.T) {
 	}
 }
 
+// A project leaves the house as a folder, a zip and a bundle, and over nothing.
+func TestExport(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	if a := p.run("export", "bookmarks", p.out); a.code != 1 || !strings.Contains(a.stderr, "There is no database in") {
+		t.Errorf("exit %d: %s", a.code, a.stderr)
+	}
+	p.idea("bookmarks", "--until", "G2").want(t, 0, "completed")
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args   []string
+		path   string
+		verify bool
+	}{
+		{[]string{"export", "book"}, filepath.Join(dir, "folder"), true},
+		{[]string{"export", "bookmarks"}, filepath.Join(dir, "all.zip"), true},
+		{[]string{"export", "BOOKMARKS", "--as", "bundle"}, filepath.Join(dir, "all"), false},
+	} {
+		args := append(c.args, c.path)
+		if a := p.run(args...); a.code != 0 || !strings.Contains(a.stdout, c.path) {
+			t.Fatalf("%v: exit %d: %s", args, a.code, a.stderr)
+		}
+		if v := p.run("verify", c.path); c.verify && v.code != 0 {
+			t.Errorf("verify %s: exit %d: %s", c.path, v.code, v.stdout)
+		}
+		if a := p.run(args...); a.code != 2 || !strings.Contains(a.stderr, "written over") {
+			t.Errorf("%v again: exit %d: %s", args, a.code, a.stderr)
+		}
+	}
+	clone := filepath.Join(dir, "clone")
+	inside(t, dir, "git", "clone", "--quiet", filepath.Join(dir, "all"), clone)
+	read(t, clone, "docs/PRD.md")
+	if a := p.run("export", "plants", filepath.Join(dir, "x")); a.code != 1 || !strings.Contains(a.stderr, "There are: ") {
+		t.Errorf("exit %d: %s", a.code, a.stderr)
+	}
+	if a := p.run("export", "bookmarks", filepath.Join(dir, "x"), "--as", "tar"); a.code != 2 || !strings.Contains(a.stderr, "folder, zip or bundle") {
+		t.Errorf("exit %d: %s", a.code, a.stderr)
+	}
+}
+
 // A delegation may set a first cap or lower one, and never raises it.
 func TestBudgetOfADelegation(t *testing.T) {
 	t.Parallel()
@@ -370,6 +410,18 @@ func TestCommands(t *testing.T) {
 	secret := newPlace(t, "DATABASE_URL=postgres://user:hunter2@127.0.0.1:1/db")
 	if a := secret.run("config"); strings.Contains(a.stdout, "hunter2") {
 		t.Error("config prints a secret")
+	}
+	found := p.run("doctor").stdout
+	for _, want := range []string{"git version 2.", "go version go1.", "Everything that is needed is here."} {
+		if !strings.Contains(found, want) {
+			t.Errorf("doctor does not say %q:\n%s", want, found)
+		}
+	}
+	if a := newPlace(t, "SANDBOX=none").run("doctor"); a.code != 1 || !strings.Contains(a.stdout, "The variable SANDBOX is none") || !strings.Contains(a.stdout, "\n1 needed thing is missing.") {
+		t.Errorf("doctor without a sandbox: exit %d\n%s", a.code, a.stdout)
+	}
+	if a := newPlace(t, "SANDBOX=foo").run("config"); a.code != 2 || !strings.Contains(a.stderr, `SANDBOX is "foo"`) {
+		t.Errorf("config with an unknown sandbox: exit %d: %s", a.code, a.stderr)
 	}
 	loud := newPlace(t, "LAYERCAKE_LOG_LEVEL=loud")
 	if a := loud.run("version"); a.code != 0 || !strings.Contains(a.stdout, "layercake") {

@@ -12,6 +12,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/layercake-app/layercake/internal/fault"
+	"github.com/layercake-app/layercake/internal/sandbox"
 	"github.com/layercake-app/layercake/internal/secret"
 )
 
@@ -46,6 +47,11 @@ func LoadSettings() (Settings, error) {
 	case "debug", "info", "warn", "error":
 	default:
 		details = append(details, fault.Detail{Field: "LAYERCAKE_LOG_LEVEL", Message: fmt.Sprintf("LAYERCAKE_LOG_LEVEL is %q", s.LogLevel), Next: "Use debug, info, warn or error."})
+	}
+	switch s.Sandbox {
+	case "", sandbox.KindBubblewrap, sandbox.KindNone:
+	default:
+		details = append(details, fault.Detail{Field: "SANDBOX", Message: fmt.Sprintf("SANDBOX is %q", s.Sandbox), Next: "Use bubblewrap, none, or leave it out."})
 	}
 	if url := s.DatabaseURL.Reveal(); url != "" && !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
 		details = append(details, fault.Detail{Field: "DATABASE_URL", Message: "DATABASE_URL is no PostgreSQL address", Next: "Write it as postgres://user:password@host:5432/database."})

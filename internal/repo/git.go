@@ -53,9 +53,10 @@ var settings = []string{
 
 // git is the system's git, called with an environment built from nothing.
 type git struct {
-	bin  string
-	env  []string
-	args []string
+	bin     string
+	env     []string
+	args    []string
+	version string // as git says it
 }
 
 // call is one run of git.
@@ -122,6 +123,7 @@ func findGit() (*git, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	out, err := g.run(ctx, filepath.Dir(bin), call{args: []string{"version"}})
+	g.version = strings.TrimSpace(string(out))
 	if err != nil {
 		return nil, fault.Unavailable("git.missing", "git does not run. %s", next).Because(err)
 	}
@@ -130,6 +132,16 @@ func findGit() (*git, error) {
 		return nil, fault.Unavailable("git.old", "%s is too old. %s", strings.TrimSpace(string(out)), next)
 	}
 	return g, nil
+}
+
+// GitVersion is what the git that repositories are kept with says of itself. One
+// that is missing or too old is a fault of kind unavailable.
+func GitVersion() (string, error) {
+	g, err := findGit()
+	if err != nil {
+		return "", err
+	}
+	return g.version, nil
 }
 
 // command prepares a run of git on gitDir. Its working directory is gitDir, so

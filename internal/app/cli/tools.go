@@ -214,7 +214,11 @@ func (c doctorCmd) Run(e *env) error {
 		}
 	}
 	if missing > 0 {
-		fmt.Fprintf(e.term.Out, "%d needed things are missing.\n", missing)
+		words := "1 needed thing is missing"
+		if missing > 1 {
+			words = fmt.Sprintf("%d needed things are missing", missing)
+		}
+		fmt.Fprintf(e.term.Out, "%s.\n", words)
 		return exit(ExitFailed)
 	}
 	fmt.Fprintln(e.term.Out, "Everything that is needed is here.")
