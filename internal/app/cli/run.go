@@ -29,13 +29,13 @@ type runCmd struct {
 	Budget      string `help:"Hard cap in USD for all models together. None when left out." placeholder:"2.50" group:"How it goes:"`
 	JSON        bool   `name:"json" help:"Write one JSON object per line: every event, and the result last. Nobody is asked." group:"How it goes:"`
 
-	Out  string `help:"Folder for the finished repository: empty, absent, or what an earlier run of this project left there." default:"./out" placeholder:"DIR" group:"Where things are:"`
+	Out  string `help:"Folder for the finished repository: empty, absent, or what an earlier run of this project left there (default: ./out)." default:"./out" placeholder:"DIR" group:"Where things are:"`
 	Data string `help:"Folder that holds everything LayerCake keeps." placeholder:"DIR" group:"Where things are:"`
 
 	Name      string `help:"Name of the project. Made from the idea when left out." group:"A new project:"`
 	Type      string `help:"traditional, ai_ml, hybrid or enhancement (default: traditional)." group:"A new project:"`
 	Mode      string `help:"Where it goes live: local_only, optional, required or undetermined (default: local_only)." group:"A new project:"`
-	Tier      string `help:"Quality tier: mvp, standard or enterprise, for a coverage of 60, 80 or 90 %% (default: standard)." group:"A new project:"`
+	Tier      string `help:"Quality tier: mvp, standard or enterprise, for a coverage of 60, 80 or 90 % (default: standard)." group:"A new project:"`
 	Teaching  string `help:"How much agents explain: novice, intermediate or expert (default: intermediate)." group:"A new project:"`
 	Blueprint string `help:"A blueprint's name, or the path of a YAML file. When left out the type's own, for a change the project's last." group:"A new project:"`
 
