@@ -116,10 +116,7 @@ func (d *driver) look(ctx context.Context) (Outcome, bool, error) {
 	case o.Change.Status == project.ChangeCancelled:
 		return Outcome{Status: "failed", Reason: "the change was cancelled; what was merged stays. Begin a further change with --change", Last: o}, true, nil
 	case d.reached(o):
-		if err := d.Flow.Publish(ctx, d.project); err != nil {
-			return Outcome{}, false, err
-		}
-		commit, err := d.Flow.SoFar(ctx, d.project)
+		commit, err := d.Flow.Export(ctx, d.project)
 		return Outcome{Status: "completed", Reason: "stopped after " + d.until + " as asked", Last: o, Commit: commit}, true, err
 	}
 	acted, err := d.act(ctx, o)

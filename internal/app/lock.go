@@ -79,8 +79,8 @@ func (a *App) takeDatabase(ctx context.Context) error {
 // openRepos opens the repositories of the data folder, which no other process may
 // use, and looks whether those of the database's projects are there.
 func (a *App) openRepos(ctx context.Context, dir string) error {
-	err := patiently(func() error {
-		s, err := repo.Open(dir) //nolint:contextcheck // it bounds its own time: it must end also when the caller is gone
+	err := patiently(func() error { //nolint:contextcheck // opening bounds its own time: it must end also when the caller is gone
+		s, err := repo.Open(dir)
 		if err != nil {
 			return err
 		}

@@ -232,8 +232,10 @@ func TestHistoriesThatProveNothing(t *testing.T) {
 		}}, []string{"G5", "approved or skipped"}},
 		"a gate sent back": {story{event: edited("gate.skipped", "", "change", 2)}, []string{"G1 of change 2"}},
 		"no proof":         {story{statement: at("G5", func(st *flow.Statement) { st.Proofs = nil })}, []string{"G5", "build_output"}},
-		"no proof asked for": {story{statement: at("G5", func(st *flow.Statement) { st.Proofs, st.Required = nil, nil })},
-			[]string{"G5", "other proofs"}},
+		"no proof asked for": {
+			story{statement: at("G5", func(st *flow.Statement) { st.Proofs, st.Required = nil, nil })},
+			[]string{"G5", "other proofs"},
+		},
 		"a proof without event": {story{event: without("proof.finished")}, []string{"G0", "workspace_ready", "know nothing"}},
 		"a proof of another gate": {story{statement: at("G5", func(st *flow.Statement) {
 			st.Required, st.Proofs[0].ID, st.Proofs[0].Type = []string{"build_output"}, "prf_G0", "build_output"

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -193,18 +194,8 @@ func FastTrack(request string) bool {
 // Seal records the whole event log in the repository once the change has
 // ended. It is idempotent; the head it moves to is the last one.
 func (f *Flow) Seal(ctx context.Context, projectID string) error {
-	return f.seal(ctx, projectID, false)
-}
-
-// SealOpen is Seal also for a change that has not ended: what is exported of it
-// carries the whole event log so far, and can be verified.
-func (f *Flow) SealOpen(ctx context.Context, projectID string) error {
-	return f.seal(ctx, projectID, true)
-}
-
-func (f *Flow) seal(ctx context.Context, projectID string, open bool) error {
 	for range 50 {
-		done, err := f.sealOnce(ctx, projectID, open)
+		done, err := f.sealOnce(ctx, projectID)
 		if err != nil || done {
 			return err
 		}
@@ -212,7 +203,7 @@ func (f *Flow) seal(ctx context.Context, projectID string, open bool) error {
 	return fault.Conflict("project.busy", "Project %s changes too fast to seal.", projectID)
 }
 
-func (f *Flow) sealOnce(ctx context.Context, projectID string, open bool) (bool, error) {
+func (f *Flow) sealOnce(ctx context.Context, projectID string) (bool, error) {
 	var p project.Project
 	var c project.Change
 	var events []event.Event
@@ -226,7 +217,7 @@ func (f *Flow) sealOnce(ctx context.Context, projectID string, open bool) (bool,
 		events, err = allEvents(ctx, tx, projectID)
 		return err
 	})
-	if err != nil || c.Status == project.ChangeOpen && !open || len(events) == 0 {
+	if err != nil || c.Status == project.ChangeOpen {
 		return true, err
 	}
 	put := map[string][]byte{}
@@ -255,6 +246,27 @@ func (f *Flow) sealOnce(ctx context.Context, projectID string, open bool) (bool,
 		return f.Queue.Insert(ctx, tx, Publication{Project: projectID}, job.Unique())
 	})
 	return moved, err
+}
+
+// Export makes a project ready to leave the house and returns the commit to show:
+// "" for where main is, sealed, when its change has ended; what SoFar says of one
+// that is open.
+func (f *Flow) Export(ctx context.Context, projectID string) (string, error) {
+	var c project.Change
+	err := f.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		c, err = project.LatestChange(ctx, tx, projectID)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if c.Status != project.ChangeOpen {
+		return "", errors.Join(f.Seal(ctx, projectID), f.Publish(ctx, projectID))
+	}
+	if err := f.Publish(ctx, projectID); err != nil {
+		return "", err
+	}
+	return f.SoFar(ctx, projectID)
 }
 
 // SoFar commits the event log as it is on top of what the last decision was made

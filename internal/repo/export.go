@@ -15,6 +15,10 @@ import (
 	"github.com/layercake-app/layercake/internal/fault"
 )
 
+// exportsRef is where commits are remembered that were exported without being on
+// main.
+const exportsRef = "refs/layercake/exports/"
+
 // ExportFolder makes dest an ordinary git repository: the branch main checked
 // out, all tags, no remote, nothing shared with this repository and the
 // configuration git gives a new one. dest must be empty or absent, else it is
@@ -98,11 +102,14 @@ func gitLast(name string) string {
 // clone or fetch, which would need the file protocol. The folder may be on
 // another disk than the repository.
 func (r *Repo) exportInto(ctx context.Context, dir, head string) error {
+	var err error
 	if head == "" {
-		var err error
-		if head, err = r.mainCommit(ctx); err != nil {
-			return err
-		}
+		head, err = r.mainCommit(ctx)
+	} else {
+		err = r.SetRef(ctx, exportsRef+head, head) // so that it is known again
+	}
+	if err != nil {
+		return err
 	}
 	wanted, create, err := r.exported(ctx, head)
 	if err != nil {
@@ -179,8 +186,8 @@ func (r *Repo) exported(ctx context.Context, head string) (objects, create strin
 	return objects, create, nil
 }
 
-// ExportZip writes the folder ExportFolder makes to w as a zip archive.
-func (r *Repo) ExportZip(ctx context.Context, w io.Writer) error {
+// ExportZip writes the folder ExportCommit makes to w as a zip archive.
+func (r *Repo) ExportZip(ctx context.Context, w io.Writer, commit string) error {
 	if err := r.ready(); err != nil {
 		return err
 	}
@@ -188,7 +195,7 @@ func (r *Repo) ExportZip(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("export zip: %w", err)
 	}
-	err = r.exportInto(ctx, temp, "")
+	err = r.exportInto(ctx, temp, commit)
 	if err == nil {
 		err = writeZip(ctx, temp, w)
 	}
@@ -253,10 +260,11 @@ func addToZip(archive *zip.Writer, dir, path string, d fs.DirEntry) error {
 	return errors.Join(err, f.Close())
 }
 
-// ExportBundle writes main and all tags to one file at path, which git clone
-// and git fetch read. An existing file is replaced once the new one is whole.
-func (r *Repo) ExportBundle(ctx context.Context, path string) error {
-	if _, err := r.mainCommit(ctx); err != nil {
+// ExportBundle writes the branch main, on commit or where it is, and all tags to
+// one file at path, which git clone and git fetch read. An existing file is
+// replaced once the new one is whole.
+func (r *Repo) ExportBundle(ctx context.Context, path, commit string) error {
+	if err := r.ready(); err != nil {
 		return err
 	}
 	path, err := filepath.Abs(path)
@@ -267,8 +275,13 @@ func (r *Repo) ExportBundle(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("export bundle: %w", err)
 	}
-	temp := filepath.Join(dir, "bundle")
-	_, err = r.run(ctx, call{args: []string{"bundle", "create", "--quiet", temp, "HEAD", MainRef, "--tags"}})
+	temp, copied := filepath.Join(dir, "bundle"), filepath.Join(dir, "copy")
+	if err = os.Mkdir(copied, 0o700); err == nil {
+		err = r.exportInto(ctx, copied, commit)
+	}
+	if err == nil {
+		_, err = r.store.git.run(ctx, filepath.Join(copied, ".git"), call{args: []string{"bundle", "create", "--quiet", temp, "HEAD", MainRef, "--tags"}})
+	}
 	if err == nil {
 		err = syncDir(temp)
 	}

@@ -125,8 +125,8 @@ func TestExportLeavesNothingHalfWritten(t *testing.T) {
 	parent := t.TempDir()
 	refused(t, r.ExportFolder(t.Context(), filepath.Join(parent, "x")), fault.KindNotFound, "repo.no_main")
 	refused(t, r.ExportFolder(t.Context(), parent), fault.KindNotFound, "repo.no_main")
-	refused(t, r.ExportBundle(t.Context(), filepath.Join(parent, "x.bundle")), fault.KindNotFound, "repo.no_main")
-	refused(t, r.ExportZip(t.Context(), io.Discard), fault.KindNotFound, "repo.no_main")
+	refused(t, r.ExportBundle(t.Context(), filepath.Join(parent, "x.bundle"), ""), fault.KindNotFound, "repo.no_main")
+	refused(t, r.ExportZip(t.Context(), io.Discard, ""), fault.KindNotFound, "repo.no_main")
 	commit := put(t, r, "", "a", "1", "b", "2")
 	if err := r.SetRef(t.Context(), MainRef, commit); err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func TestExportLeavesNothingHalfWritten(t *testing.T) {
 	if err := os.Remove(r.loosePath(objectID("blob", []byte("2")))); err != nil { // it fails in the middle
 		t.Fatal(err)
 	}
-	for _, err := range []error{r.ExportFolder(t.Context(), filepath.Join(parent, "x")), r.ExportFolder(t.Context(), parent), r.ExportBundle(t.Context(), filepath.Join(parent, "x.bundle"))} {
+	for _, err := range []error{r.ExportFolder(t.Context(), filepath.Join(parent, "x")), r.ExportFolder(t.Context(), parent), r.ExportBundle(t.Context(), filepath.Join(parent, "x.bundle"), "")} {
 		if err == nil {
 			t.Fatal("a broken repository was exported")
 		}
@@ -149,7 +149,7 @@ func TestExportZip(t *testing.T) {
 	t.Parallel()
 	r, commit := exportable(t)
 	var buf bytes.Buffer
-	if err := r.ExportZip(t.Context(), &buf); err != nil {
+	if err := r.ExportZip(t.Context(), &buf, ""); err != nil {
 		t.Fatal(err)
 	}
 	archive, err := zip.NewReader(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
@@ -196,7 +196,7 @@ func TestExportBundle(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "project.bundle")
 	for range 2 { // an old one is replaced
-		if err := r.ExportBundle(t.Context(), file); err != nil {
+		if err := r.ExportBundle(t.Context(), file, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,10 +17,11 @@ import (
 	"github.com/layercake-app/layercake/internal/fault"
 )
 
-// Touched says why dir is not what ExportFolder once made of this repository:
-// what somebody added, changed or took away, or "" when it is exactly that, and
-// nothing in it would be lost by replacing it. Every file must be that of a
-// commit of main, every object and tag one of this repository.
+// Touched says why dir is not what ExportFolder or ExportCommit once made of this
+// repository: what somebody added, changed or took away, or "" when it is exactly
+// that, and nothing in it would be lost by replacing it. Every file must be that
+// of a commit of main or of one that was exported, every object and tag one of
+// this repository.
 func (r *Repo) Touched(ctx context.Context, dir string) (why string, err error) {
 	head, err := os.ReadFile(filepath.Join(dir, ".git", "refs", "heads", "main"))
 	if err != nil {
@@ -30,17 +31,8 @@ func (r *Repo) Touched(ctx context.Context, dir string) (why string, err error) 
 	if !validID(commit) {
 		return "its branch main names no commit", nil
 	}
-	main, err := r.mainCommit(ctx)
-	if err != nil {
-		return "", err
-	}
-	switch _, err := r.run(ctx, call{args: []string{"merge-base", "--is-ancestor", "--end-of-options", commit, main}}); exitCode(err) {
-	case 1, 128:
-		return "its branch main is at a commit that this project does not have", nil
-	default:
-		if err != nil {
-			return "", fmt.Errorf("look for %s: %w", commit, err)
-		}
+	if known, err := r.shown(ctx, commit); err != nil || !known {
+		return "its branch main is at a commit that this project does not have", err
 	}
 	if why, err := r.touchedGit(ctx, filepath.Join(dir, ".git")); why != "" || err != nil {
 		return why, err
@@ -50,6 +42,25 @@ func (r *Repo) Touched(ctx context.Context, dir string) (why string, err error) 
 		return "", err
 	}
 	return touchedFiles(dir, files)
+}
+
+// shown reports whether an export may show commit: main has been there, or it was
+// exported by itself.
+func (r *Repo) shown(ctx context.Context, commit string) (bool, error) {
+	out, err := r.run(ctx, call{args: []string{"for-each-ref", "--format=%(objectname)", "--", exportsRef + commit}})
+	if err != nil || len(out) > 0 {
+		return err == nil, err
+	}
+	main, err := r.mainCommit(ctx)
+	if err != nil {
+		return false, err
+	}
+	switch _, err := r.run(ctx, call{args: []string{"merge-base", "--is-ancestor", "--end-of-options", commit, main}}); exitCode(err) {
+	case 1, 128:
+		return false, nil
+	default:
+		return err == nil, err
+	}
 }
 
 // exportedConfig are the lines that git writes into a new repository.
@@ -242,10 +253,10 @@ func sameFile(path string, d fs.DirEntry, f File) (bool, error) {
 }
 
 // ReplaceExport makes dest, an untouched earlier export of this repository, what
-// ExportFolder makes now. What somebody touched is a fault of kind conflict and
+// ExportCommit makes now. What somebody touched is a fault of kind conflict and
 // stays as it is. The earlier export is set aside, looked at once more, and
 // deleted only when the new one is in its place.
-func (r *Repo) ReplaceExport(ctx context.Context, dest string) error {
+func (r *Repo) ReplaceExport(ctx context.Context, dest, commit string) error {
 	touched := func(why string) error {
 		return fault.Conflict("repo.touched", "The folder %s is left alone: %s. Name another folder.", dest, why)
 	}
@@ -256,39 +267,45 @@ func (r *Repo) ReplaceExport(ctx context.Context, dest string) error {
 	if why != "" {
 		return touched(why)
 	}
-	if same, err := r.current(ctx, dest); same || err != nil {
+	if same, err := r.current(ctx, dest, commit); same || err != nil {
 		return err
 	}
 	temp, err := os.MkdirTemp(dest, ".layercake-export-")
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	if err := r.exportInto(ctx, temp); err != nil {
-		return errors.Join(full(err), removeTree(temp))
+	if err := r.exportInto(ctx, temp, commit); err != nil {
+		return errors.Join(full(err), RemoveTree(temp))
 	}
 	ctx = context.WithoutCancel(ctx) // from here to the end, or back
 	aside, err := os.MkdirTemp(dest, ".layercake-replaced-")
 	if err != nil {
-		return errors.Join(fmt.Errorf("export: %w", err), removeTree(temp))
+		return errors.Join(fmt.Errorf("export: %w", err), RemoveTree(temp))
 	}
 	if err := moveAll(dest, aside, temp, aside); err != nil {
-		return errors.Join(fmt.Errorf("export: %w", err), moveAll(aside, dest), os.Remove(aside), removeTree(temp))
+		return errors.Join(fmt.Errorf("export: %w", err), moveAll(aside, dest), os.Remove(aside), RemoveTree(temp))
 	}
 	if why, err = r.Touched(ctx, aside); why != "" {
 		err = touched(why)
 	}
 	if err != nil {
-		return errors.Join(err, moveAll(aside, dest), os.Remove(aside), removeTree(temp))
+		return errors.Join(err, moveAll(aside, dest), os.Remove(aside), RemoveTree(temp))
 	}
 	if err := moveUp(temp, dest); err != nil {
 		return fmt.Errorf("export, the earlier one is in %s: %w", aside, err)
 	}
-	return removeTree(aside)
+	return RemoveTree(aside)
 }
 
-// current reports whether an untouched export shows what main and the tags are.
-func (r *Repo) current(ctx context.Context, dest string) (bool, error) {
-	_, create, err := r.exported(ctx)
+// current reports whether an untouched export shows what would be exported now.
+func (r *Repo) current(ctx context.Context, dest, commit string) (bool, error) {
+	if commit == "" {
+		var err error
+		if commit, err = r.mainCommit(ctx); err != nil {
+			return false, err
+		}
+	}
+	_, create, err := r.exported(ctx, commit)
 	if err != nil {
 		return false, err
 	}

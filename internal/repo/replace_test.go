@@ -28,13 +28,23 @@ func TestReplaceExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // the second finds nothing to do
-		if err := r.ReplaceExport(t.Context(), dest); err != nil {
+		if err := r.ReplaceExport(t.Context(), dest, ""); err != nil {
 			t.Fatal(err)
 		}
 		equal(t, "status", plain(t, dest, "status", "--porcelain", "--ignored"), "")
 		equal(t, "head", plain(t, dest, "rev-parse", "HEAD"), newer+"\n")
 		plain(t, dest, "fsck", "--strict", "--no-progress")
 	}
+	// What was exported half-way, and is not on main, is known again too.
+	side, half := put(t, r, commit, "side.txt", "so far\n"), filepath.Join(t.TempDir(), "half")
+	if err := r.ExportCommit(t.Context(), half, side); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "half-way", plain(t, half, "rev-parse", "HEAD"), side+"\n")
+	if err := r.ReplaceExport(t.Context(), half, ""); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the whole", plain(t, half, "rev-parse", "HEAD"), newer+"\n")
 	after, err := os.Stat(dest)
 	if err != nil || !os.SameFile(before, after) {
 		t.Errorf("it is another folder: %v", err)
@@ -117,7 +127,7 @@ func TestTouchedExportIsKept(t *testing.T) {
 			if err := r.SetRef(t.Context(), MainRef, newer); err != nil {
 				t.Fatal(err)
 			}
-			err := r.ReplaceExport(t.Context(), dest)
+			err := r.ReplaceExport(t.Context(), dest, "")
 			if fault.KindOf(err) != fault.KindConflict || !strings.Contains(fault.Public(err), c.says) {
 				t.Errorf("it says %v, not %q", err, c.says)
 			}

@@ -21,7 +21,7 @@ type event struct {
 // tests counts leaves: a test that only groups subtests is not one itself.
 type tests struct {
 	passed, failed, skipped int
-	repeated                int // packages whose result go test repeats, since nothing they depend on has changed
+	repeated                int             // packages whose result go test repeats, since nothing they depend on has changed
 	parents                 map[string]bool // names with subtests
 	output                  map[string]*strings.Builder
 	failedBelow             map[string]bool // names of which a subtest, or packages of which a test, failed

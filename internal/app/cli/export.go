@@ -72,31 +72,29 @@ func (c *exportCmd) export(e *env, a *app.App) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Flow.SealOpen(e.ctx, p.ID); err != nil {
+	commit, err := a.Flow.Export(e.ctx, p.ID)
+	if err != nil {
 		return err
 	}
-	if err := a.Flow.Publish(e.ctx, p.ID); err != nil {
-		return err
-	}
-	if err := c.write(e.ctx, a.Repos.Repo(p.ID)); err != nil {
+	if err := c.write(e.ctx, a.Repos.Repo(p.ID), commit); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.term.Out, "%s is exported as %s to %s\n", oneLine(p.Name), c.As, c.Path)
 	return nil
 }
 
-func (c *exportCmd) write(ctx context.Context, r *repo.Repo) error {
+func (c *exportCmd) write(ctx context.Context, r *repo.Repo, commit string) error {
 	switch c.As {
 	case "folder":
-		return r.ExportFolder(ctx, c.Path)
+		return r.ExportCommit(ctx, c.Path, commit)
 	case "bundle":
-		return r.ExportBundle(ctx, c.Path)
+		return r.ExportBundle(ctx, c.Path, commit)
 	}
 	f, err := os.OpenFile(c.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a person's own file, for others to read
 	if err != nil {
 		return unusable(c.Path, err)
 	}
-	if err := errors.Join(r.ExportZip(ctx, f), f.Close()); err != nil {
+	if err := errors.Join(r.ExportZip(ctx, f, commit), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(c.Path)) // half of a zip is none
 	}
 	return nil

@@ -91,13 +91,13 @@ func (c *runCmd) checkExport(ctx context.Context, a *app.App, id string) error {
 
 // export puts the repository into the output folder, in place of what an
 // earlier run left there.
-func (c *runCmd) export(ctx context.Context, a *app.App, id string) error {
+func (c *runCmd) export(ctx context.Context, a *app.App, id, commit string) error {
 	if err := c.checkExport(ctx, a, id); err != nil {
 		return err
 	}
 	r := a.Repos.Repo(id)
 	if entries, err := os.ReadDir(c.Out); err == nil && len(entries) > 0 {
-		return r.ReplaceExport(ctx, c.Out)
+		return r.ReplaceExport(ctx, c.Out, commit)
 	}
-	return r.ExportFolder(ctx, c.Out)
+	return r.ExportCommit(ctx, c.Out, commit)
 }

@@ -72,7 +72,7 @@ func (c *runCmd) finish(e *env, a *app.App, id string, o app.Outcome, v *view, c
 		}
 	}
 	if o.Status == "completed" {
-		switch err := c.export(e.ctx, a, id); {
+		switch err := c.export(e.ctx, a, id, o.Commit); {
 		case err == nil:
 			res.Out = c.Out
 		case e.ctx.Err() != nil:

@@ -140,8 +140,11 @@ func (c *runCmd) settle() error {
 		flag, usual string
 		value       *string
 	}{
-		{"--type", "traditional", &c.Type}, {"--mode", "local_only", &c.Mode}, {"--tier", "standard", &c.Tier},
-		{"--teaching", "intermediate", &c.Teaching}, {"--name", project.NameFrom(c.Idea), &c.Name},
+		{"--type", "traditional", &c.Type},
+		{"--mode", "local_only", &c.Mode},
+		{"--tier", "standard", &c.Tier},
+		{"--teaching", "intermediate", &c.Teaching},
+		{"--name", project.NameFrom(c.Idea), &c.Name},
 	}
 	var given []string
 	for _, f := range fields {
