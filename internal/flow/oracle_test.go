@@ -422,7 +422,13 @@ func (s *rows) newest(code, typ string) *proof.Row {
 		if p.Gate != code || p.Type != typ || p.Status != "done" || p.Release != release {
 			continue
 		}
-		if release && p.Commit != s.change.ReleaseCommit || !s.same(p.Commit, s.project.Head, func(path string) bool { return s.looksAt(typ, path) }) {
+		// What G9 writes is no part of the release; that of the gates before is proved
+		// again when it is among their inputs.
+		counts := p.Commit == s.change.ReleaseCommit
+		if !release {
+			counts = s.same(p.Commit, s.project.Head, func(path string) bool { return s.looksAt(typ, path) })
+		}
+		if !counts {
 			continue
 		}
 		if out == nil || !p.EndedAt.Before(out.EndedAt.Time) {
