@@ -70,7 +70,9 @@ func clean(text []byte) []byte {
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	}
-	text = terminal.ReplaceAll(text, nil)
+	if bytes.IndexByte(text, 0x1b) >= 0 || bytes.Contains(text, []byte("\u009b")) {
+		text = terminal.ReplaceAll(text, nil)
+	}
 	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
 	return bytes.Map(func(r rune) rune {
 		switch {
