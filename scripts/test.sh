@@ -27,10 +27,11 @@ quick=(
 	"-gcflags=modernc.org/libc=-d=checkptr=0"
 	"-gcflags=modernc.org/memory=-d=checkptr=0"
 )
+# Three packages at a time on two processors: whole runs wait for programs of theirs.
 tests() {
 	local status=0
 	CGO_ENABLED=1 scripts/with-postgres.sh \
-		go test -json -race "${anew[@]}" "${quick[@]}" -timeout 20m -coverprofile=build/cover.out ./... || status=$?
+		go test -json -race -p "$(($(nproc) + 1))" "${anew[@]}" "${quick[@]}" -timeout 20m -coverprofile=build/cover.out ./... || status=$?
 	if [ -n "$(ls -A build/cover-runs)" ]; then
 		go tool covdata textfmt -i=build/cover-runs -o build/cover-runs.out
 		tail -n +2 build/cover-runs.out >>build/cover.out
