@@ -252,5 +252,5 @@ func OSUser() (event.Actor, error) {
 	if err != nil || u.Username == "" {
 		return event.Actor{}, fault.Unavailable("user.unknown", "The operating system does not say who runs this process, so nobody could be named for a decision. Run it as a user with a name.").Because(err)
 	}
-	return event.Actor{Kind: "person", ID: "os:" + u.Username}, nil
+	return event.Actor{Kind: event.Person, ID: "os:" + u.Username}, nil
 }

@@ -110,7 +110,7 @@ func (f *folder) project(ctx context.Context, tx *db.Tx, p project.Project, opt 
 	if err := event.Verify(ctx, tx, p.ID); err != nil {
 		return nil, err
 	}
-	events, err := allEvents(ctx, tx, p.ID)
+	events, err := event.All(ctx, tx, p.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -144,24 +144,6 @@ func (f *folder) project(ctx context.Context, tx *db.Tx, p project.Project, opt 
 		return h, nil // its creation was cut short, and goes on with the next start
 	}
 	return h, f.repository(ctx, p, h, made, opt, r)
-}
-
-func allEvents(ctx context.Context, tx *db.Tx, projectID string) ([]event.Event, error) {
-	var out []event.Event
-	for {
-		var last int64
-		if n := len(out); n > 0 {
-			last = out[n-1].Seq
-		}
-		page, err := event.Since(ctx, tx, projectID, last, event.MaxLimit)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, page...)
-		if len(page) < event.MaxLimit {
-			return out, nil
-		}
-	}
 }
 
 // proofs holds every finished proof against its event and its log.
@@ -225,7 +207,7 @@ func verifyDecisions(ctx context.Context, tx *db.Tx, c project.Change, h *histor
 		}
 		d := h.approvals[i]
 		if d.Change != c.Number || d.Gate != row.Code || d.Method != row.Method || d.Head != row.Head || d.Commit != row.Commit || d.Tag != row.Tag ||
-			d.Documents != row.DocumentDigest || d.Work != row.WorkDigest || d.event.Hash != row.EventHash || d.event.Actor.Kind+":"+d.event.Actor.ID != row.Actor {
+			d.Documents != row.DocumentDigest || d.Work != row.WorkDigest || d.event.Hash != row.EventHash || d.event.Actor.String() != row.Actor {
 			return nil, broken("the approval of %s of change %d says something else than its event", row.Code, c.Number)
 		}
 	}

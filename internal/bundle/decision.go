@@ -214,7 +214,7 @@ func (p *place) checkStatement(ctx context.Context, st flow.Statement, d decided
 		return broken("%s names another method than event %d", where, d.event.Seq)
 	case st.Decision.Head != d.Head || st.Decision.DocumentDigest != d.Documents || st.Decision.WorkDigest != d.Work:
 		return broken("%s saw something else than event %d says", where, d.event.Seq)
-	case st.Decision.Actor != d.event.Actor.Kind+":"+d.event.Actor.ID:
+	case st.Decision.Actor != d.event.Actor.String():
 		return broken("%s names another person than event %d", where, d.event.Seq)
 	case d.Required == nil || !slices.Equal(st.Required, d.Required):
 		return broken("%s asks for other proofs than event %d", where, d.event.Seq)

@@ -37,6 +37,9 @@ type Actor struct {
 	ID   string `json:"id"`
 }
 
+// String writes an actor as rows and log lines name it: "person:ada".
+func (a Actor) String() string { return a.Kind + ":" + a.ID }
+
 // Event is one entry of a project's log.
 type Event struct {
 	Project string `json:"project"`
@@ -158,6 +161,25 @@ type row struct {
 
 // MaxLimit is the most events one call of Since returns.
 const MaxLimit = 1000
+
+// All returns every event of a project, oldest first.
+func All(ctx context.Context, tx *db.Tx, projectID string) ([]Event, error) {
+	var out []Event
+	for {
+		var last int64
+		if n := len(out); n > 0 {
+			last = out[n-1].Seq
+		}
+		page, err := Since(ctx, tx, projectID, last, MaxLimit)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, page...)
+		if len(page) < MaxLimit {
+			return out, nil
+		}
+	}
+}
 
 // Since returns the events of project after number seq, oldest first, at most
 // limit of them (MaxLimit when limit is not between 1 and MaxLimit).

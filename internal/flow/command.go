@@ -21,7 +21,7 @@ import (
 
 // person refuses whoever is not a person with a say in the project.
 func person(by gate.Decider) error {
-	if by.Actor.Kind != "person" || by.Actor.ID == "" {
+	if by.Actor.Kind != event.Person || by.Actor.ID == "" {
 		return fault.Forbidden("person.required", "Only a person may do this.")
 	}
 	if by.Method != gate.Session && by.Method != gate.Terminal && by.Method != gate.Delegated {
@@ -165,7 +165,7 @@ func (f *Flow) SetBudget(ctx context.Context, by gate.Decider, projectID string,
 // Waive sets a rule of a gate aside.
 func (f *Flow) Waive(ctx context.Context, by gate.Decider, projectID string, w gate.Waiver) (gate.Waiver, error) {
 	err := f.byPerson(ctx, by, projectID, w.Code, func(ctx context.Context, tx *db.Tx, s *State) (string, map[string]any, error) {
-		w.Change, w.CreatedBy = s.Change.ID, by.Actor.Kind+":"+by.Actor.ID
+		w.Change, w.CreatedBy = s.Change.ID, by.Actor.String()
 		err := gate.Waive(ctx, tx, &w)
 		return "waiver.granted", map[string]any{"waiver": w.ID, "rule": w.Rule, "subject": w.Subject, "owner": w.Owner, "reason": w.Reason, "expiresAt": w.ExpiresAt}, err
 	})
@@ -209,7 +209,7 @@ func (f *Flow) Confirm(ctx context.Context, by gate.Decider, projectID, code, st
 		}
 		id, err := proof.Confirm(ctx, tx, proof.Row{
 			Project: projectID, Change: s.Change.ID, Gate: code, Type: proof.Manual, Commit: s.Change.ReleaseCommit, Release: true,
-			AskedBy: by.Actor.Kind + ":" + by.Actor.ID,
+			AskedBy: by.Actor.String(),
 		}, proof.Pass, statement)
 		return "proof.confirmed", map[string]any{
 			"proof": id, "type": proof.Manual, "commit": s.Change.ReleaseCommit, "verdict": proof.Pass, "reason": statement, "release": true,

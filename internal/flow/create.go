@@ -129,7 +129,7 @@ func (f *Flow) admissible(by gate.Decider, text []byte) (*blueprint.Blueprint, e
 // begin stores the change with its gates and wakes flow. from is the head that
 // must still be there.
 func (f *Flow) begin(ctx context.Context, by gate.Decider, projectID, from, to string, b *blueprint.Blueprint, c *project.Change) error {
-	c.Project, c.CreatedBy, c.CreatedMethod, c.CreatedRole = projectID, by.Actor.Kind+":"+by.Actor.ID, string(by.Method), by.Role
+	c.Project, c.CreatedBy, c.CreatedMethod, c.CreatedRole = projectID, by.Actor.String(), string(by.Method), by.Role
 	return f.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		p, err := project.Lock(ctx, tx, projectID)
 		if err != nil {
@@ -214,7 +214,7 @@ func (f *Flow) sealOnce(ctx context.Context, projectID string) (bool, error) {
 		if c, err = project.LatestChange(ctx, tx, projectID); err != nil {
 			return err
 		}
-		events, err = allEvents(ctx, tx, projectID)
+		events, err = event.All(ctx, tx, projectID)
 		return err
 	})
 	if err != nil || c.Status == project.ChangeOpen {
@@ -292,7 +292,7 @@ func (f *Flow) SoFar(ctx context.Context, projectID string) (string, error) {
 				}
 			}
 		}
-		events, err = allEvents(ctx, tx, projectID)
+		events, err = event.All(ctx, tx, projectID)
 		return err
 	})
 	if err != nil || last.Commit == "" {

@@ -139,7 +139,7 @@ func (f *Flow) prepare(ctx context.Context, l *look, by gate.Decider, code strin
 		if s, err = f.load(ctx, tx, l, p, c); err != nil {
 			return err
 		}
-		events, err = allEvents(ctx, tx, l.project)
+		events, err = event.All(ctx, tx, l.project)
 		return err
 	})
 	if err != nil || s == nil {
@@ -154,7 +154,7 @@ func (f *Flow) prepare(ctx context.Context, l *look, by gate.Decider, code strin
 	for _, v := range views {
 		d := gate.Decision{
 			ID: db.NewID("dec"), Project: l.project, Change: s.Change.ID, Gate: v.ID, Code: v.Code, Kind: gate.Approve, Method: by.Method,
-			Actor: by.Actor.Kind + ":" + by.Actor.ID, Comment: a.Comment, Head: l.head, DocumentDigest: v.DocumentDigest,
+			Actor: by.Actor.String(), Comment: a.Comment, Head: l.head, DocumentDigest: v.DocumentDigest,
 			WorkDigest: v.WorkDigest, Round: v.Round, At: db.Now(), Tag: TagName(s.Change.Number, v.Code, v.Decisions+1),
 		}
 		if owesDesign(v) {
@@ -371,7 +371,7 @@ func (f *Flow) sendBackTo(ctx context.Context, by gate.Decider, projectID, kind,
 		}
 		d := gate.Decision{
 			ID: db.NewID("dec"), Project: projectID, Change: s.Change.ID, Gate: v.ID, Code: v.Code, Kind: kind, Target: to.Code, Method: by.Method,
-			Actor: by.Actor.Kind + ":" + by.Actor.ID, Comment: comment, Head: s.Project.Head, DocumentDigest: v.DocumentDigest,
+			Actor: by.Actor.String(), Comment: comment, Head: s.Project.Head, DocumentDigest: v.DocumentDigest,
 			WorkDigest: v.WorkDigest, Round: v.Round, At: db.Now(),
 		}
 		typ := map[string]string{gate.Reject: "gate.rejected", gate.Reopen: "gate.reopened"}[kind]

@@ -169,25 +169,6 @@ func eventFiles(projectID string, events []event.Event, put map[string][]byte) e
 	return nil
 }
 
-// allEvents reads a project's log from its beginning.
-func allEvents(ctx context.Context, tx *db.Tx, projectID string) ([]event.Event, error) {
-	var out []event.Event
-	for {
-		var last int64
-		if n := len(out); n > 0 {
-			last = out[n-1].Seq
-		}
-		page, err := event.Since(ctx, tx, projectID, last, event.MaxLimit)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, page...)
-		if len(page) < event.MaxLimit {
-			return out, nil
-		}
-	}
-}
-
 // blobOf is the git blob of a path; files are sorted by path.
 func blobOf(files []repo.File, path string) string {
 	i, ok := slices.BinarySearchFunc(files, path, func(f repo.File, p string) int {

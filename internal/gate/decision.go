@@ -173,7 +173,7 @@ func Resolve(ctx context.Context, tx *db.Tx, changeID, code, id, resolution stri
 	}
 	n, err := tx.Exec(ctx, `UPDATE conditions SET status = 'resolved', resolution = $2, resolved_by = $3, resolved_at = $4
 		WHERE id = $1 AND change_id = $5 AND due_gate = $6 AND status = 'open'`,
-		id, resolution, by.Kind+":"+by.ID, db.Now(), changeID, code)
+		id, resolution, by.String(), db.Now(), changeID, code)
 	if err != nil {
 		return fmt.Errorf("resolve condition %s: %w", id, err)
 	}

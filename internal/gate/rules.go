@@ -8,6 +8,7 @@ import (
 
 	"github.com/layercake-app/layercake/internal/blueprint"
 	"github.com/layercake-app/layercake/internal/document"
+	"github.com/layercake-app/layercake/internal/event"
 	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/project"
 	"github.com/layercake-app/layercake/internal/proof"
@@ -305,7 +306,7 @@ func UnmetError(code string, unmet []UnmetCondition) *fault.Error {
 // forbidden. authors are the people who changed the work since the change
 // began, for separation of duties.
 func MayDecide(d Decider, g Gate, policy blueprint.Approval, authors []string) error {
-	if d.Actor.Kind != "person" || d.Actor.ID == "" {
+	if d.Actor.Kind != event.Person || d.Actor.ID == "" {
 		return fault.Forbidden("decide.no_person", "Only a person decides a gate.")
 	}
 	if d.Method != Session && d.Method != Terminal && d.Method != Delegated {
@@ -318,7 +319,7 @@ func MayDecide(d Decider, g Gate, policy blueprint.Approval, authors []string) e
 	if !slices.Contains(roles, d.Role) {
 		return fault.Forbidden("decide.role", "%s is decided by %s; your role is %s.", g.Code, strings.Join(roles, " or "), d.Role)
 	}
-	if policy.SeparateAuthor && slices.Contains(authors, d.Actor.Kind+":"+d.Actor.ID) {
+	if policy.SeparateAuthor && slices.Contains(authors, d.Actor.String()) {
 		return fault.Forbidden("decide.author", "You changed the work of %s yourself; another person has to decide it.", g.Code)
 	}
 	return nil

@@ -67,7 +67,7 @@ func ResolveBlocker(ctx context.Context, tx *db.Tx, changeID, code, id, resoluti
 	}
 	n, err := tx.Exec(ctx, `UPDATE blockers SET status = 'resolved', resolution = $2, resolved_by = $3, resolved_at = $4
 		WHERE id = $1 AND change_id = $5 AND gate = $6 AND status = 'open'`,
-		id, resolution, by.Kind+":"+by.ID, db.Now(), changeID, code)
+		id, resolution, by.String(), db.Now(), changeID, code)
 	if err != nil {
 		return fmt.Errorf("resolve blocker %s: %w", id, err)
 	}
@@ -81,7 +81,7 @@ func ResolveBlocker(ctx context.Context, tx *db.Tx, changeID, code, id, resoluti
 func CloseBlockers(ctx context.Context, tx *db.Tx, changeID string, gates []string, resolution string, by event.Actor) error {
 	for _, g := range gates {
 		if _, err := tx.Exec(ctx, `UPDATE blockers SET status = 'resolved', resolution = $3, resolved_by = $4, resolved_at = $5 WHERE change_id = $1 AND gate = $2 AND status = 'open'`,
-			changeID, g, resolution, by.Kind+":"+by.ID, db.Now()); err != nil {
+			changeID, g, resolution, by.String(), db.Now()); err != nil {
 			return fmt.Errorf("close blockers of %s: %w", g, err)
 		}
 	}

@@ -63,7 +63,7 @@ type Message struct {
 
 // Steer leaves a message for a run.
 func Steer(ctx context.Context, tx *db.Tx, runID, text string, by event.Actor) (Message, error) {
-	m := Message{ID: db.NewID("msg"), Run: runID, Author: by.Kind + ":" + by.ID, Text: text, CreatedAt: db.Now()}
+	m := Message{ID: db.NewID("msg"), Run: runID, Author: by.String(), Text: text, CreatedAt: db.Now()}
 	if err := CheckIdea("message", text); err != nil {
 		return m, err
 	}

@@ -278,7 +278,7 @@ func MoveHead(ctx context.Context, tx *db.Tx, m Move) (bool, error) {
 		return false, fmt.Errorf("move head of %s: %w", m.Project, err)
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO moves (project_id, seq, from_commit, to_commit, kind, actor, gate, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		m.Project, seq, m.From, m.To, m.Kind, m.Actor.Kind+":"+m.Actor.ID, m.Gate, db.Now())
+		m.Project, seq, m.From, m.To, m.Kind, m.Actor.String(), m.Gate, db.Now())
 	if err != nil {
 		return false, fmt.Errorf("record move of %s: %w", m.Project, err)
 	}

@@ -104,7 +104,7 @@ func Answer(ctx context.Context, tx *db.Tx, id, answer string, by event.Actor, m
 		return fault.TooLarge("answer.too_large", "The answer has %d bytes, more than %d. Shorten it.", len(answer), MaxIdea)
 	}
 	n, err := tx.Exec(ctx, `UPDATE questions SET status = 'answered', answer = $2, answered_by = $3, method = $4, answered_at = $5 WHERE id = $1 AND status = 'open'`,
-		id, answer, by.Kind+":"+by.ID, method, db.Now())
+		id, answer, by.String(), method, db.Now())
 	if err != nil {
 		return fmt.Errorf("answer question %s: %w", id, err)
 	}

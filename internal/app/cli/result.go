@@ -113,5 +113,5 @@ func jsonEvent(ev event.Event) ([]byte, error) {
 		At    db.Time         `json:"at"`
 		Actor string          `json:"actor"`
 		Data  json.RawMessage `json:"data"`
-	}{ev.Type, ev.Seq, ev.At, ev.Actor.Kind + ":" + ev.Actor.ID, ev.Data})
+	}{ev.Type, ev.Seq, ev.At, ev.Actor.String(), ev.Data})
 }
