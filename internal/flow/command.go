@@ -370,23 +370,11 @@ func (f *Flow) Publish(ctx context.Context, projectID string) error {
 			return err
 		}
 		head = p.Head
-		changes, err := project.Changes(ctx, tx, projectID)
-		if err != nil {
-			return err
+		made, err := approvals(ctx, tx, projectID)
+		for _, d := range made {
+			tags = append(tags, Tag{Name: d.Tag, Commit: d.Commit, Message: TagMessage(d), At: d.At.Time})
 		}
-		for _, c := range changes {
-			decisions, err := gate.Decisions(ctx, tx, c.ID)
-			if err != nil {
-				return err
-			}
-			for _, d := range decisions {
-				if d.Commit == "" {
-					continue
-				}
-				tags = append(tags, Tag{Name: d.Tag, Commit: d.Commit, Message: TagMessage(d), At: d.At.Time})
-			}
-		}
-		return nil
+		return err
 	})
 	if err != nil || head == "" {
 		return err
@@ -427,4 +415,26 @@ func (f *Flow) creation(ctx context.Context, j creationJob) error {
 		return nil // decided already, or no longer ready: the next review asks again
 	}
 	return err
+}
+
+// approvals are the decisions of all changes of a project that reached their
+// quorum: each has a commit and a tag.
+func approvals(ctx context.Context, tx *db.Tx, projectID string) ([]gate.Decision, error) {
+	changes, err := project.Changes(ctx, tx, projectID)
+	if err != nil {
+		return nil, err
+	}
+	var out []gate.Decision
+	for _, c := range changes {
+		all, err := gate.Decisions(ctx, tx, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range all {
+			if d.Commit != "" {
+				out = append(out, d)
+			}
+		}
+	}
+	return out, nil
 }

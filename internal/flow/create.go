@@ -277,19 +277,13 @@ func (f *Flow) SoFar(ctx context.Context, projectID string) (string, error) {
 	var events []event.Event
 	var last gate.Decision
 	err := f.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) error {
-		changes, err := project.Changes(ctx, tx, projectID)
+		made, err := approvals(ctx, tx, projectID)
 		if err != nil {
 			return err
 		}
-		for _, c := range changes {
-			decisions, err := gate.Decisions(ctx, tx, c.ID)
-			if err != nil {
-				return err
-			}
-			for _, d := range decisions {
-				if d.Commit != "" && d.EventSeq > last.EventSeq {
-					last = d
-				}
+		for _, d := range made {
+			if d.EventSeq > last.EventSeq {
+				last = d
 			}
 		}
 		events, err = event.All(ctx, tx, projectID)
