@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha1" //nolint:gosec // git names its objects so
+	"crypto/sha1" // git names its objects so
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -248,7 +248,7 @@ func sameFile(path string, d fs.DirEntry, f File) (bool, error) {
 			return false, err
 		}
 	}
-	sum := sha1.Sum(append(fmt.Appendf(nil, "blob %d\x00", len(data)), data...)) //nolint:gosec // as above
+	sum := sha1.Sum(append(fmt.Appendf(nil, "blob %d\x00", len(data)), data...))
 	return hex.EncodeToString(sum[:]) == f.Blob, nil
 }
 

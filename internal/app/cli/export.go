@@ -90,7 +90,7 @@ func (c *exportCmd) write(ctx context.Context, r *repo.Repo, commit string) erro
 	case "bundle":
 		return r.ExportBundle(ctx, c.Path, commit)
 	}
-	f, err := os.OpenFile(c.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a person's own file, for others to read
+	f, err := os.OpenFile(c.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) // a person's own file, for others to read
 	if err != nil {
 		return unusable(c.Path, err)
 	}
