@@ -256,7 +256,7 @@ func TestUntilGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := p.idea("bookmarks", "--until", "G3")
-	if refused.code != 2 || !strings.Contains(refused.stderr, "mine.txt was added to it") || read(t, p.out, "mine.txt") != "mine" {
+	if refused.code != 2 || !strings.Contains(refused.stderr, "mine.txt is not part of the commit") || read(t, p.out, "mine.txt") != "mine" {
 		t.Fatalf("exit %d: %s", refused.code, refused.stderr)
 	}
 	if err := os.Remove(mine); err != nil {

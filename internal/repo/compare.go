@@ -36,12 +36,18 @@ func (r *Repo) Compare(ctx context.Context, commit string) error {
 	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(r.dir)
+	return compare(ctx, r.dir, files, false)
+}
+
+// compare is Compare for any folder. When exact, folders that hold no file and a
+// changed permission to execute are deviations too: somebody made them.
+func compare(ctx context.Context, dir string, files []File, exact bool) error {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("compare folder: %w", err)
 	}
 	defer func() { _ = root.Close() }() // opened for reading
-	c := comparison{ctx: ctx, root: root, files: files, seen: make(map[string]bool, len(files))}
+	c := comparison{ctx: ctx, root: root, files: files, exact: exact, seen: make(map[string]bool, len(files))}
 	if err := c.folder("."); err != nil {
 		return err
 	}
@@ -57,6 +63,7 @@ type comparison struct {
 	ctx     context.Context
 	root    *os.Root
 	files   []File
+	exact   bool
 	seen    map[string]bool
 	folders int
 }
@@ -72,6 +79,7 @@ func (c *comparison) folder(dir string) error {
 	if err != nil {
 		return &Deviation{dir, "cannot be read"}
 	}
+	before := len(c.seen)
 	for _, e := range entries {
 		path := strings.TrimPrefix(dir+"/"+e.Name(), "./")
 		switch {
@@ -84,6 +92,9 @@ func (c *comparison) folder(dir string) error {
 		if err != nil {
 			return err
 		}
+	}
+	if c.exact && len(c.seen) == before && dir != "." {
+		return &Deviation{dir, foreign}
 	}
 	return nil
 }
@@ -98,10 +109,13 @@ func (c *comparison) list(dir string) ([]fs.DirEntry, error) {
 	return entries, errors.Join(err, f.Close())
 }
 
+// foreign is what is wrong with a path that is in the folder only.
+const foreign = "is not part of the commit"
+
 func (c *comparison) file(path string) error {
 	want, ok := find(c.files, path)
 	if !ok {
-		return &Deviation{path, "is not part of the commit"}
+		return &Deviation{path, foreign}
 	}
 	c.seen[path] = true
 	if blob, err := c.blob(path, want); err != nil || blob != want.Blob {
@@ -110,7 +124,7 @@ func (c *comparison) file(path string) error {
 	return nil
 }
 
-var errOtherKind = errors.New("it is another kind of file, or has another size")
+var errOtherKind = errors.New("it is another kind of file, or has another size or permission")
 
 // blob names what is there, when it is of the kind and size of want.
 func (c *comparison) blob(path string, want File) (string, error) {
@@ -123,7 +137,8 @@ func (c *comparison) blob(path string, want File) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !info.Mode().IsRegular() || info.Size() != want.Size {
+	if !info.Mode().IsRegular() || info.Size() != want.Size ||
+		c.exact && (info.Mode()&0o100 != 0) != (want.Mode == ModeExecutable) {
 		return "", errOtherKind
 	}
 	f, err := c.root.OpenFile(name, os.O_RDONLY|openFlags, 0)

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha1" // git names its objects so
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,7 +39,11 @@ func (r *Repo) Touched(ctx context.Context, dir string) (why string, err error) 
 	if err != nil {
 		return "", err
 	}
-	return touchedFiles(dir, files)
+	var d *Deviation
+	if err := compare(ctx, dir, files, true); !errors.As(err, &d) {
+		return "", err
+	}
+	return d.Error(), nil
 }
 
 // shown reports whether an export may show commit: main has been there, or it was
@@ -179,77 +181,6 @@ func (r *Repo) foreignObjects(ctx context.Context, index string) (string, error)
 		return "it has commits or files that this project does not have", nil
 	}
 	return "", nil
-}
-
-// touchedFiles compares a folder with the files of a commit.
-func touchedFiles(dir string, files []File) (string, error) {
-	left, folders := map[string]File{}, map[string]bool{}
-	for _, f := range files {
-		left[f.Path] = f
-		for at := filepath.Dir(f.Path); at != "."; at = filepath.Dir(at) {
-			folders[at] = true
-		}
-	}
-	why := ""
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == dir {
-			return err
-		}
-		rel, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		rel = filepath.ToSlash(rel)
-		f, ours := left[rel]
-		switch {
-		case rel == ".git" && d.IsDir():
-			return fs.SkipDir
-		case d.IsDir() && folders[rel]:
-			return nil
-		case !ours:
-			why = rel + " was added to it"
-			return fs.SkipAll
-		}
-		delete(left, rel)
-		if same, err := sameFile(path, d, f); err != nil || same {
-			return err
-		}
-		why = rel + " was changed in it"
-		return fs.SkipAll
-	})
-	if err != nil {
-		return "", fmt.Errorf("compare %s: %w", dir, err)
-	}
-	if why == "" && len(left) > 0 {
-		why = fmt.Sprintf("%d of its files were taken away", len(left))
-	}
-	return why, nil
-}
-
-func sameFile(path string, d fs.DirEntry, f File) (bool, error) {
-	info, err := d.Info()
-	if err != nil {
-		return false, err
-	}
-	var data []byte
-	switch {
-	case info.Size() != f.Size || (info.Mode()&fs.ModeSymlink != 0) != (f.Mode == ModeLink):
-		return false, nil
-	case f.Mode == ModeLink:
-		target, err := os.Readlink(path)
-		if err != nil {
-			return false, err
-		}
-		data = []byte(target)
-	case !info.Mode().IsRegular() || (info.Mode()&0o100 != 0) != (f.Mode == ModeExecutable):
-		return false, nil
-	default:
-		if data, err = os.ReadFile(path); err != nil {
-			return false, err
-		}
-	}
-	sum := sha1.Sum(append(fmt.Appendf(nil, "blob %d\x00", len(data)), data...))
-	return hex.EncodeToString(sum[:]) == f.Blob, nil
 }
 
 // ReplaceExport makes dest, an untouched earlier export of this repository, what

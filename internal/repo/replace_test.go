@@ -76,23 +76,23 @@ func TestTouchedExportIsKept(t *testing.T) {
 		touch func(t *testing.T, dir string)
 		says  string
 	}{
-		{"a file was added", file("new.txt", "mine"), "new.txt was added"},
-		{"an ignored file was added", file("x.log", "mine"), "x.log was added"},
-		{"a file was changed", file("README.md", "# Plants.\n"), "README.md was changed"},
-		{"a file was changed, as long as before", file("README.md", "# Plantz\n"), "README.md was changed"},
-		{"a file was taken away", func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "README.md")) }, "taken away"},
-		{"a folder was added", func(t *testing.T, dir string) { mkdir(t, filepath.Join(dir, "src", "more")) }, "src/more was added"},
+		{"a file was added", file("new.txt", "mine"), "new.txt is not part of the commit"},
+		{"an ignored file was added", file("x.log", "mine"), "x.log is not part of the commit"},
+		{"a file was changed", file("README.md", "# Plants.\n"), "README.md is not what the commit holds"},
+		{"a file was changed, as long as before", file("README.md", "# Plantz\n"), "README.md is not what the commit holds"},
+		{"a file was taken away", func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "README.md")) }, "README.md is missing"},
+		{"a folder was added", func(t *testing.T, dir string) { mkdir(t, filepath.Join(dir, "src", "more")) }, "src/more is not part of the commit"},
 		{"a file lost its permission", func(t *testing.T, dir string) {
 			if err := os.Chmod(filepath.Join(dir, "run.sh"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, "run.sh was changed"},
+		}, "run.sh is not what the commit holds"},
 		{"a link was turned", func(t *testing.T, dir string) {
 			remove(t, filepath.Join(dir, "src/link"))
 			if err := os.Symlink("../run.sh", filepath.Join(dir, "src/link")); err != nil {
 				t.Fatal(err)
 			}
-		}, "src/link was changed"},
+		}, "src/link is not what the commit holds"},
 		{"a commit was made", git("commit", "--allow-empty", "-qm", "mine"), "does not have"},
 		{"a commit was made and left", func(t *testing.T, dir string) {
 			git("commit", "--allow-empty", "-qm", "mine")(t, dir)
