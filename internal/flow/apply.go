@@ -38,10 +38,7 @@ func (f *Flow) apply(ctx context.Context, tx *db.Tx, s *State, a Action) error {
 		}
 		return f.log(ctx, tx, s, "release.named", map[string]any{"gate": a.Gate, "commit": a.Commit})
 	case Slow:
-		if err := project.SetFast(ctx, tx, s.Change.ID, false); err != nil {
-			return err
-		}
-		return f.log(ctx, tx, s, "change.slow", map[string]any{"reason": a.Reason})
+		return f.slow(ctx, tx, s, a)
 	case AskMode:
 		return f.askMode(ctx, tx, s, a)
 	case Block:
@@ -53,6 +50,26 @@ func (f *Flow) apply(ctx context.Context, tx *db.Tx, s *State, a Action) error {
 		return f.log(ctx, tx, s, "change.completed", map[string]any{"number": s.Change.Number, "head": s.Project.Head})
 	}
 	return f.moveGate(ctx, tx, s, a)
+}
+
+// slow takes a change off the fast track. What was begun on it, before there were
+// plans to work from, is done again when the turn of its gate comes.
+func (f *Flow) slow(ctx context.Context, tx *db.Tx, s *State, a Action) error {
+	if err := project.SetFast(ctx, tx, s.Change.ID, false); err != nil {
+		return err
+	}
+	for i := range s.Gates {
+		v := &s.Gates[i]
+		if v.Status != gate.Pending && v.Status != gate.InReview || !v.Worked() {
+			continue
+		}
+		const reason = "the change left the fast track"
+		u := gate.Update{To: gate.Blocked, Stale: v.Stale, Reason: reason, NewRound: true}
+		if err := f.putBack(ctx, tx, s, v, u, reason, project.Platform); err != nil {
+			return err
+		}
+	}
+	return f.log(ctx, tx, s, "change.slow", map[string]any{"reason": a.Reason})
 }
 
 // moves are the actions that only move a gate.
@@ -123,12 +140,13 @@ func (f *Flow) createTasks(ctx context.Context, tx *db.Tx, s *State, a Action) e
 		kind = agent.KindFast
 	}
 	if v.Round > 1 {
-		kind = agent.KindRework
 		comment, err := f.lastWord(ctx, tx, s, v)
 		if err != nil {
 			return err
 		}
-		feedback = comment
+		if comment != "" {
+			kind, feedback = agent.KindRework, comment
+		}
 	}
 	ids := map[string]string{}
 	for _, g := range v.Spec.Agents {
@@ -180,7 +198,7 @@ func (f *Flow) sendBack(ctx context.Context, tx *db.Tx, s *State, a Action) erro
 	if a.Kind == Retry {
 		t = project.Task{
 			Project: t.Project, Change: t.Change, Gate: t.Gate, Role: t.Role, Kind: t.Kind, Title: t.Title, Brief: t.Brief,
-			Feedback: strings.TrimSpace(t.Feedback + "\n\nThe attempt before failed: " + t.Reason), Priority: t.Priority, Round: v.Round, Theirs: t.Theirs,
+			Feedback: strings.TrimSpace(t.Feedback + "\n\nThe attempt before failed: " + t.Reason), Priority: t.Priority, Round: v.Round, After: t.After, Theirs: t.Theirs,
 		}
 	} else {
 		feedback, err := f.withLogs(ctx, tx, a.Feedback)

@@ -39,7 +39,11 @@ func (f *Flow) RunCheck(ctx context.Context, runner *proof.Runner, id string) er
 	var subject proof.Subject
 	err := f.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		var err error
-		if row, err = proof.Get(ctx, tx, id); err != nil || row.Status == proof.Done {
+		if row, err = proof.Get(ctx, tx, id); fault.CodeOf(err) == "proof.not_found" {
+			row.Status = proof.Done // withdrawn: its change ended before it began
+			return nil
+		}
+		if err != nil || row.Status == proof.Done {
 			return err
 		}
 		if row, err = proof.Begin(ctx, tx, id); err != nil {
@@ -72,12 +76,22 @@ func (f *Flow) conclude(ctx context.Context, tx *db.Tx, row proof.Row, result pr
 	if err := proof.Finish(ctx, tx, row.ID, result); err != nil {
 		return err
 	}
-	_, err := f.Record.Add(ctx, tx, row.Project, project.Platform, "proof.finished", map[string]any{
+	e, err := f.Record.Add(ctx, tx, row.Project, project.Platform, "proof.finished", map[string]any{
 		"gate": row.Gate, "proof": row.ID, "type": row.Type, "commit": row.Commit, "verdict": result.Verdict, "reason": result.Reason,
 		"figures": result.Figures, "logSha256": result.LogSHA256, "isolation": result.Isolation.Kind, "inputs": result.Inputs, "release": row.Release,
 	})
 	if err != nil {
 		return err
+	}
+	if err := proof.Recorded(ctx, tx, row.ID, e.Seq); err != nil {
+		return err
+	}
+	c, err := project.GetChange(ctx, tx, row.Change)
+	if err != nil {
+		return err
+	}
+	if c.Status != project.ChangeOpen { // the record was sealed without this
+		return f.Queue.Insert(ctx, tx, sealJob{Project: row.Project}, job.Unique())
 	}
 	return f.Queue.Insert(ctx, tx, project.Advance{Project: row.Project}, job.Unique())
 }

@@ -283,6 +283,9 @@ func (f *Flow) end(ctx context.Context, tx *db.Tx, s *State, status, reason stri
 	if err := project.WithdrawQuestions(ctx, tx, s.Change.ID, codes); err != nil {
 		return err
 	}
+	if err := proof.Withdraw(ctx, tx, s.Change.ID); err != nil {
+		return err
+	}
 	if err := project.EndChange(ctx, tx, s.Change.ID, status); err != nil {
 		return err
 	}

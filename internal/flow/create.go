@@ -249,8 +249,8 @@ func (f *Flow) sealOnce(ctx context.Context, projectID string) (bool, error) {
 }
 
 // Export makes a project ready to leave the house and returns the commit to show:
-// "" for where main is, sealed, when its change has ended; what SoFar says of one
-// that is open.
+// "" for where main is, sealed, when its change is complete; what SoFar says of one
+// that is open or was cancelled: work that nobody decided may be on main then.
 func (f *Flow) Export(ctx context.Context, projectID string) (string, error) {
 	var c project.Change
 	err := f.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
@@ -260,7 +260,7 @@ func (f *Flow) Export(ctx context.Context, projectID string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if c.Status != project.ChangeOpen {
+	if c.Status == project.ChangeCompleted {
 		return "", errors.Join(f.Seal(ctx, projectID), f.Publish(ctx, projectID))
 	}
 	if err := f.Publish(ctx, projectID); err != nil {
@@ -270,7 +270,7 @@ func (f *Flow) Export(ctx context.Context, projectID string) (string, error) {
 }
 
 // SoFar commits the event log as it is on top of what the last decision was made
-// on, for an export of a change that is still open, and returns the commit. The
+// on, for an export of a change that is not complete, and returns the commit. The
 // project's head stays where it is: work that no gate has decided yet may be
 // there. "" when nothing was decided yet.
 func (f *Flow) SoFar(ctx context.Context, projectID string) (string, error) {

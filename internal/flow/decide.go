@@ -251,7 +251,7 @@ func decidable(s *State, by gate.Decider, code string, a Approval) ([]*gate.View
 	if len(unmet) > 0 {
 		return nil, gate.UnmetError(code, unmet)
 	}
-	if err := checkPromises(s, at, a.Conditions); err != nil {
+	if err := checkPromises(s, views[len(views)-1], a.Conditions); err != nil {
 		return nil, err
 	}
 	if len(views) > 0 && len(a.Comment) > project.MaxIdea {
@@ -260,11 +260,16 @@ func decidable(s *State, by gate.Decider, code string, a Approval) ([]*gate.View
 	return views, nil
 }
 
-func checkPromises(s *State, at *gate.View, list []Promise) error {
+// checkPromises refuses a promise that is not due at a gate which will be decided
+// after last, the last one that the decision covers.
+func checkPromises(s *State, last *gate.View, list []Promise) error {
 	for _, c := range list {
 		due := s.Gate(c.Due)
-		if due == nil || due.Position <= at.Position || due.Status == gate.Skipped || due.Status == gate.Approved {
-			return fault.Invalid("condition.due", "A condition on %s must be due at a later gate that is not decided yet, not at %q.", at.Code, c.Due)
+		if due == nil || due.Position <= last.Position || due.Status == gate.Skipped || due.Status == gate.Approved {
+			return fault.Invalid("condition.due", "A condition on %s must be due at a later gate that is not decided yet, not at %q.", last.Code, c.Due)
+		}
+		if reason := skipReason(s, due); reason != "" {
+			return fault.Invalid("condition.due", "%s will be skipped: %s Name a gate that will be decided.", due.Code, reason)
 		}
 	}
 	return nil
@@ -424,27 +429,33 @@ func (f *Flow) unwind(ctx context.Context, tx *db.Tx, s *State, to *gate.View, b
 		if v.Position < to.Position || v.Position > to.Position && v.Status != gate.Pending && v.Status != gate.InReview {
 			continue
 		}
-		gates := []string{v.Code}
-		cancelled, err := project.CancelTasks(ctx, tx, s.Change.ID, gates, to.Code+" was sent back")
-		if err != nil {
-			return err
-		}
-		if err := f.cancelRuns(ctx, tx, s, cancelled); err != nil {
-			return err
-		}
-		if err := project.WithdrawQuestions(ctx, tx, s.Change.ID, gates); err != nil {
-			return err
-		}
-		if err := project.CloseBlockers(ctx, tx, s.Change.ID, gates, to.Code+" was sent back", by); err != nil {
-			return err
-		}
-		u := gate.Update{From: v.Status, To: gate.Blocked, Stale: v.Stale, Reason: to.Code + " was sent back", NewRound: v.Worked()}
+		u := gate.Update{To: gate.Blocked, Stale: v.Stale, Reason: to.Code + " was sent back", NewRound: v.Worked()}
 		if v.Code == to.Code {
-			u = gate.Update{From: v.Status, To: gate.Rejected, Decided: true}
+			u = gate.Update{To: gate.Rejected, Decided: true}
 		}
-		if err := gate.Move(ctx, tx, &v.Gate, u); err != nil {
+		if err := f.putBack(ctx, tx, s, v, u, to.Code+" was sent back", by); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// putBack ends what is under way at v and moves the gate.
+func (f *Flow) putBack(ctx context.Context, tx *db.Tx, s *State, v *gate.View, u gate.Update, reason string, by event.Actor) error {
+	gates := []string{v.Code}
+	cancelled, err := project.CancelTasks(ctx, tx, s.Change.ID, gates, reason)
+	if err != nil {
+		return err
+	}
+	if err := f.cancelRuns(ctx, tx, s, cancelled); err != nil {
+		return err
+	}
+	if err := project.WithdrawQuestions(ctx, tx, s.Change.ID, gates); err != nil {
+		return err
+	}
+	if err := project.CloseBlockers(ctx, tx, s.Change.ID, gates, reason, by); err != nil {
+		return err
+	}
+	u.From = v.Status
+	return gate.Move(ctx, tx, &v.Gate, u)
 }

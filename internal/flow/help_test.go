@@ -61,6 +61,7 @@ func (w *world) closing(s *rows) {
 	for _, g := range s.gates {
 		switch {
 		case g.Status == gate.Skipped:
+			s.people(g.Code, say)
 			continue
 		case g.Status != gate.Approved || g.Stale || !s.fresh(g.Code):
 			say(g.Code, "it is %s stale=%v fresh=%v", g.Status, g.Stale, s.fresh(g.Code))

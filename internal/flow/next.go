@@ -82,6 +82,9 @@ func Next(s *State) []Action {
 		if v.Status == gate.Approved && !v.Stale && !v.Fresh() {
 			done = false // its re-check has not ended, whoever set the gate aside
 		}
+		if v.Status == gate.Skipped && len(gate.Promised(v)) > 0 {
+			done = false // a promise outlives the gate by which it was due
+		}
 		if v.Settled() {
 			continue
 		}
@@ -171,7 +174,7 @@ func upkeep(s *State, v *gate.View) []Action {
 func turned(v *gate.View) string {
 	_, _, red := proofsOf(v)
 	for _, r := range red {
-		if r.Last.EndedAt.After(v.Approval.At.Time) {
+		if r.Last.EventSeq > v.Approval.EventSeq {
 			return r.Type + " turned to " + string(r.Last.Verdict) + " after the decision"
 		}
 	}
@@ -260,11 +263,14 @@ func pending(s *State, v *gate.View) []Action {
 	if starts := startable(s, v); len(starts) > 0 {
 		return starts
 	}
-	if slices.ContainsFunc(v.Tasks, project.Task.Live) {
+	if slices.ContainsFunc(v.Tasks, func(t project.Task) bool { return t.Status == project.TaskRunning }) {
 		return nil
 	}
 	if acts, waits := afterFailure(v); acts != nil || waits {
 		return acts
+	}
+	if slices.ContainsFunc(v.Tasks, project.Task.Live) {
+		return nil // paused
 	}
 	if acts, waits := mendDeliverables(s, v); acts != nil || waits {
 		return acts
@@ -301,24 +307,39 @@ func plan(v *gate.View) []Action {
 	return []Action{{Kind: CreateTasks, Gate: v.Code}}
 }
 
+// startable lists the tasks whose turn it is: those that come after others wait
+// until the newest work of each of those roles is done.
 func startable(s *State, v *gate.View) []Action {
 	if s.Project.Paused {
 		return nil
 	}
-	status := map[string]string{}
+	role := map[string]string{}
+	newest := map[string]project.Task{}
 	for _, t := range v.Tasks {
-		status[t.ID] = t.Status
+		role[t.ID] = t.Role
+		if t.Round == v.Round {
+			newest[t.Role] = t
+		}
 	}
 	var out []Action
 	for _, t := range v.Tasks {
 		ready := t.Status == project.TaskOpen && !slices.ContainsFunc(t.After, func(id string) bool {
-			return status[id] == project.TaskOpen || status[id] == project.TaskRunning
+			before := newest[role[id]]
+			return before.Live() || before.Status == project.TaskFailed && !goesOn(v, project.BlockerTask)
 		})
 		if ready {
 			out = append(out, Action{Kind: StartRun, Gate: v.Code, Task: t})
 		}
 	}
 	return out
+}
+
+// goesOn reports whether every blocker of the kind is set aside by a waiver, so
+// that the gate goes on without what it stands for.
+func goesOn(v *gate.View, kind string) bool {
+	return v.Blocked(kind) && !slices.ContainsFunc(v.Blockers, func(b project.Blocker) bool {
+		return b.Kind == kind && !v.Waives("blocker", b.ID)
+	})
 }
 
 // since is when a person last resolved a blocker of the gate: attempts before
@@ -349,7 +370,7 @@ func afterFailure(v *gate.View) (acts []Action, waits bool) {
 	}
 	for _, role := range sortedKeys(last) {
 		t := last[role]
-		if t.Status != project.TaskFailed {
+		if t.Status != project.TaskFailed || goesOn(v, project.BlockerTask) {
 			continue
 		}
 		if v.Blocked(project.BlockerTask) {
@@ -404,7 +425,7 @@ func mendProofs(v *gate.View, red []gate.Required) (acts []Action, waits bool) {
 }
 
 func mend(v *gate.View, feedback map[string][]string) (acts []Action, waits bool) {
-	if len(feedback) == 0 {
+	if len(feedback) == 0 || goesOn(v, project.BlockerExhausted) {
 		return nil, false
 	}
 	if v.Blocked(project.BlockerExhausted) {

@@ -203,10 +203,14 @@ func (o *Overview) CheckPromise(s Stop, p Promise) error {
 func (o *Overview) Unmet() []gate.UnmetCondition {
 	for i := range o.Gates {
 		v := &o.Gates[i]
-		if v.Settled() {
-			continue
+		var unmet []gate.UnmetCondition
+		switch {
+		case v.Status == gate.Skipped:
+			unmet = gate.Promised(v)
+		case !v.Settled():
+			unmet = gate.Unmet(&o.State.State, v.Code)
 		}
-		if unmet := gate.Unmet(&o.State.State, v.Code); len(unmet) > 0 {
+		if len(unmet) > 0 {
 			return unmet
 		}
 	}
@@ -292,6 +296,9 @@ func (f *Flow) sentBack(ctx context.Context, o *Overview, s Stop, b *Brief) erro
 	})
 	if err != nil {
 		return err
+	}
+	if !slices.ContainsFunc(s.Views, func(v *gate.View) bool { return v.Round > 1 }) {
+		return nil // its first work: whatever was sent back before is part of what it began with
 	}
 	last := s.Views[len(s.Views)-1]
 	for _, d := range slices.Backward(all) {

@@ -233,7 +233,7 @@ func (f *Flow) load(ctx context.Context, tx *db.Tx, l *look, p project.Project, 
 }
 
 func assemble(l *look, p project.Project, c project.Change, r rows, now db.Time) *State {
-	s := &State{State: gate.State{Now: now.Time, Project: p, Change: c, Blueprint: l.blueprint, Facts: facts(l, p, c), Tier: l.blueprint.Tiers[p.Tier]}}
+	s := &State{State: gate.State{Now: now.Time, Project: p, Change: c, Blueprint: l.blueprint, Facts: project.Facts(p, c, l.facts), Tier: l.blueprint.Tiers[p.Tier]}}
 	if c.Fast {
 		s.SlowPaths = l.slow
 	}
@@ -253,24 +253,6 @@ func assemble(l *look, p project.Project, c project.Change, r rows, now db.Time)
 		s.Gates = append(s.Gates, v)
 	}
 	return s
-}
-
-// facts are what a blueprint's conditions ask about.
-func facts(l *look, p project.Project, c project.Change) map[string]bool {
-	out := map[string]bool{}
-	for k, v := range l.facts {
-		out[k] = v
-	}
-	if !p.HasUI {
-		out["ui"] = false
-	}
-	out["no_ui"] = !out["ui"]
-	out["ml"] = blueprint.IsML(p.Type)
-	out["fast_track"] = c.Fast
-	for _, m := range project.Modes {
-		out["mode_"+m] = p.Mode == m
-	}
-	return out
 }
 
 // people adds what persons and agents said about the gate.

@@ -86,7 +86,7 @@ func Record(ctx context.Context, tx *db.Tx, d *Decision) error {
 // Decisions returns all decisions of a change, oldest first.
 func Decisions(ctx context.Context, tx *db.Tx, changeID string) ([]Decision, error) {
 	var out []Decision
-	if err := tx.All(ctx, &out, `SELECT `+decisionColumns+` FROM decisions WHERE change_id = $1 ORDER BY id`, changeID); err != nil {
+	if err := tx.All(ctx, &out, `SELECT `+decisionColumns+` FROM decisions WHERE change_id = $1 ORDER BY event_seq`, changeID); err != nil {
 		return nil, fmt.Errorf("list decisions of %s: %w", changeID, err)
 	}
 	return out, nil
@@ -107,7 +107,8 @@ type Carry struct {
 // CarryForward stores c.
 func CarryForward(ctx context.Context, tx *db.Tx, c *Carry) error {
 	c.ID, c.At = db.NewID("car"), db.Now()
-	_, err := tx.Exec(ctx, `INSERT INTO carries (id, change_id, code, decision_id, head, work_digest, at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+	_, err := tx.Exec(ctx, `INSERT INTO carries (seq, id, change_id, code, decision_id, head, work_digest, at)
+		VALUES ((SELECT COALESCE(MAX(seq), 0) + 1 FROM carries WHERE change_id = $2), $1, $2, $3, $4, $5, $6, $7)`,
 		c.ID, c.Change, c.Code, c.Decision, c.Head, c.WorkDigest, c.At)
 	if err != nil {
 		return fmt.Errorf("carry %s forward: %w", c.Code, err)
@@ -118,7 +119,7 @@ func CarryForward(ctx context.Context, tx *db.Tx, c *Carry) error {
 // Carries returns what was carried forward in a change, oldest first.
 func Carries(ctx context.Context, tx *db.Tx, changeID string) ([]Carry, error) {
 	var out []Carry
-	if err := tx.All(ctx, &out, `SELECT id, change_id, code, decision_id, head, work_digest, at FROM carries WHERE change_id = $1 ORDER BY id`, changeID); err != nil {
+	if err := tx.All(ctx, &out, `SELECT id, change_id, code, decision_id, head, work_digest, at FROM carries WHERE change_id = $1 ORDER BY seq`, changeID); err != nil {
 		return nil, fmt.Errorf("list carries of %s: %w", changeID, err)
 	}
 	return out, nil

@@ -164,7 +164,7 @@ func Unmet(s *State, code string) []UnmetCondition {
 	unmetDesign(v, add)
 	unmetProofs(s, v, add)
 	unmetPeople(v, add)
-	return out
+	return append(out, Promised(v)...)
 }
 
 type adder func(code, subject, next, format string, args ...any)
@@ -284,9 +284,21 @@ func unmetPeople(v *View, add adder) {
 	for _, b := range v.Blockers {
 		add("blocker.open", b.ID, "Resolve the blocker, or reject the gate with a comment.", "a critical blocker is open: %s", b.Title)
 	}
+}
+
+// Promised returns the open promises that are due at v and that no waiver sets
+// aside. They keep a change from completing also where v itself is skipped.
+func Promised(v *View) []UnmetCondition {
+	var out []UnmetCondition
 	for _, c := range v.Conditions {
-		add("condition.open", c.ID, "Its owner "+c.Owner+" says how it was met.", "the promise made at %s is due: %s", c.Origin, c.Text)
+		if !v.Waives("condition", c.ID) {
+			out = append(out, UnmetCondition{
+				Gate: v.Code, Code: "condition.open", Subject: c.ID,
+				Message: "the promise made at " + c.Origin + " is due: " + c.Text, Next: "Its owner " + c.Owner + " says how it was met.",
+			})
+		}
 	}
+	return out
 }
 
 // UnmetError turns unmet conditions into the 409 that lists all of them.

@@ -57,7 +57,24 @@ func reserve(d *db.DB, u *project.Usage) error {
 }
 
 func usage(p project.Project, run string, micro, tokens int64) *project.Usage {
-	return &project.Usage{Project: p.ID, Change: "chg", Run: run, Turn: 1, Gate: "G1", Role: "orchestrator", Provider: "demo", Model: "demo", ReservedMicro: micro, ReservedTokens: tokens}
+	return &project.Usage{Project: p.ID, Change: "chg", Run: run, Turn: 1, Gate: "G1", Role: "orchestrator", Provider: "demo", Model: "demo", ReservedMicro: micro, ReservedTokens: tokens, CostMicro: &micro}
+}
+
+// A cap in money says nothing about a call whose price is unknown.
+func TestACallOfUnknownPriceNeedsACapInTokens(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		for _, c := range []struct {
+			micro, tokens int64
+			want          error
+		}{{1000, 0, project.ErrBudget}, {1000, 500, nil}, {0, 500, nil}, {0, 0, nil}, {0, 99, project.ErrBudget}} {
+			u := usage(create(t, d, c.micro, c.tokens), "run_1", 0, 100)
+			u.CostMicro = nil
+			if err := reserve(d, u); !errors.Is(err, c.want) {
+				t.Errorf("a budget of %d micro-USD and %d tokens: %v", c.micro, c.tokens, err)
+			}
+		}
+	})
 }
 
 func TestAReservationIsSettledReleasedOrForfeitedOnce(t *testing.T) {
@@ -101,8 +118,8 @@ func TestAReservationIsSettledReleasedOrForfeitedOnce(t *testing.T) {
 
 		for i, run := range []string{"run_1", "run_1", "run_2"} {
 			u := usage(p, run, 100, 10)
-			if i > 0 {
-				u.CostMicro = &u.ReservedMicro // the first has no price
+			if i == 0 {
+				u.CostMicro = nil // the first has no price
 			}
 			if err := reserve(d, u); err != nil {
 				t.Fatal(err)

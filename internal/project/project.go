@@ -12,10 +12,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/layercake-app/layercake/internal/blueprint"
 	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/event"
 	"github.com/layercake-app/layercake/internal/fault"
@@ -313,4 +315,21 @@ func contains(list []string, s string) bool {
 		}
 	}
 	return false
+}
+
+// Facts are what the conditions of a blueprint ask about: those found in the
+// repository, and those that the project and its change say of themselves.
+func Facts(p Project, c Change, found map[string]bool) map[string]bool {
+	out := map[string]bool{}
+	maps.Copy(out, found)
+	if !p.HasUI {
+		out["ui"] = false
+	}
+	out["no_ui"] = !out["ui"]
+	out["ml"] = blueprint.IsML(p.Type)
+	out["fast_track"] = c.Fast
+	for _, m := range Modes {
+		out["mode_"+m] = p.Mode == m
+	}
+	return out
 }

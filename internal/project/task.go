@@ -48,7 +48,8 @@ const taskColumns = `id, project_id, change_id, gate, role, kind, title, brief, 
 // Live reports whether a task still has to be worked on.
 func (t Task) Live() bool { return t.Status == TaskOpen || t.Status == TaskRunning }
 
-// CreateTask stores an open task.
+// CreateTask stores an open task, the newest of its change; the caller holds the
+// project's row.
 func CreateTask(ctx context.Context, tx *db.Tx, t *Task) error {
 	if t.After == nil {
 		t.After = []string{}
@@ -58,8 +59,8 @@ func CreateTask(ctx context.Context, tx *db.Tx, t *Task) error {
 		return fmt.Errorf("encode task dependencies: %w", err)
 	}
 	t.ID, t.CreatedAt, t.Status, t.AfterJSON = db.NewID("tsk"), db.Now(), TaskOpen, string(after)
-	_, err = tx.Exec(ctx, `INSERT INTO tasks (id, project_id, change_id, gate, role, kind, title, brief, feedback, priority, status, round, after_tasks, theirs, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+	_, err = tx.Exec(ctx, `INSERT INTO tasks (seq, id, project_id, change_id, gate, role, kind, title, brief, feedback, priority, status, round, after_tasks, theirs, created_at)
+		VALUES ((SELECT COALESCE(MAX(seq), 0) + 1 FROM tasks WHERE change_id = $3), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		t.ID, t.Project, t.Change, t.Gate, t.Role, t.Kind, t.Title, t.Brief, t.Feedback, t.Priority, t.Status, t.Round, t.AfterJSON, t.Theirs, t.CreatedAt)
 	if err != nil {
 		return fmt.Errorf("insert task: %w", err)
@@ -70,7 +71,7 @@ func CreateTask(ctx context.Context, tx *db.Tx, t *Task) error {
 // Tasks returns the tasks of a change, oldest first.
 func Tasks(ctx context.Context, tx *db.Tx, changeID string) ([]Task, error) {
 	var out []Task
-	if err := tx.All(ctx, &out, `SELECT `+taskColumns+` FROM tasks WHERE change_id = $1 ORDER BY id`, changeID); err != nil {
+	if err := tx.All(ctx, &out, `SELECT `+taskColumns+` FROM tasks WHERE change_id = $1 ORDER BY seq`, changeID); err != nil {
 		return nil, fmt.Errorf("list tasks of %s: %w", changeID, err)
 	}
 	for i := range out {

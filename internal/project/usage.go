@@ -48,11 +48,14 @@ var ErrBudget = errors.New("the reservation would pass the budget")
 
 // Reserve sets aside the most that a call can cost before it is made. It is one
 // compare-and-set on the project's row, so that parallel agents together never
-// pass the cap. When it would, nothing is written and the error is ErrBudget.
+// pass the cap. When it would, nothing is written and the error is ErrBudget; so
+// it is for a call of unknown price under a cap in money alone, which says nothing
+// about it.
 func Reserve(ctx context.Context, tx *db.Tx, u *Usage) error {
 	n, err := tx.Exec(ctx, `UPDATE projects SET spent_micro = spent_micro + $2, spent_tokens = spent_tokens + $3
-		WHERE id = $1 AND (budget_micro = 0 OR spent_micro + $2 <= budget_micro) AND (token_cap = 0 OR spent_tokens + $3 <= token_cap)`,
-		u.Project, u.ReservedMicro, u.ReservedTokens)
+		WHERE id = $1 AND (budget_micro = 0 OR spent_micro + $2 <= budget_micro) AND (token_cap = 0 OR spent_tokens + $3 <= token_cap)
+			AND ($4 OR budget_micro = 0 OR token_cap > 0)`,
+		u.Project, u.ReservedMicro, u.ReservedTokens, u.CostMicro != nil)
 	if err != nil {
 		return fmt.Errorf("reserve budget of %s: %w", u.Project, err)
 	}

@@ -47,10 +47,12 @@ type Row struct {
 	StartedAt       db.Time `db:"started_at" json:"startedAt"`
 	EndedAt         db.Time `db:"ended_at" json:"endedAt"`
 	SupersededBy    string  `db:"superseded_by" json:"supersededBy,omitempty"`
+	// EventSeq is the number of the event that says how the proof came out.
+	EventSeq int64 `db:"event_seq" json:"eventSeq,omitempty"`
 }
 
 const rowColumns = `id, project_id, change_id, gate, type, source, isolation, isolation_detail, command, commit_hash, inputs_digest,
-	release, status, verdict, reason, figures, log_key, log_sha256, report_key, asked_by, created_at, started_at, ended_at, superseded_by`
+	release, status, verdict, reason, figures, log_key, log_sha256, report_key, asked_by, created_at, started_at, ended_at, superseded_by, event_seq`
 
 // Figure returns a figure of the proof, 0 when it has none of that name.
 func (r *Row) Figure(name string) float64 { return r.Numbers()[name] }
@@ -71,6 +73,10 @@ func (r *Row) Subject() Subject {
 	return Subject{Project: r.Project, Change: r.Change, Gate: r.Gate, Type: r.Type, Commit: r.Commit}
 }
 
+// nextSeq is the place of a new proof, the newest of the change $3; the caller
+// holds the project's row.
+const nextSeq = `(SELECT COALESCE(MAX(seq), 0) + 1 FROM proofs WHERE change_id = $3)`
+
 // Queue stores a proof that is to be obtained, and returns its id. The source
 // follows from the type: a check is the platform's, Manual is a person's.
 func Queue(ctx context.Context, tx *db.Tx, r Row) (string, error) {
@@ -78,8 +84,8 @@ func Queue(ctx context.Context, tx *db.Tx, r Row) (string, error) {
 		return "", fault.Invalid("proof.type", "There is no proof of the type %q.", r.Type)
 	}
 	id := db.NewID("prf")
-	_, err := tx.Exec(ctx, `INSERT INTO proofs (id, project_id, change_id, gate, type, source, commit_hash, inputs_digest, release, status, asked_by, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+	_, err := tx.Exec(ctx, `INSERT INTO proofs (seq, id, project_id, change_id, gate, type, source, commit_hash, inputs_digest, release, status, asked_by, created_at)
+		VALUES (`+nextSeq+`, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		id, r.Project, r.Change, r.Gate, r.Type, SourceOf(r.Type), r.Commit, r.Inputs, r.Release, Queued, r.AskedBy, db.Now())
 	if err != nil {
 		return "", fmt.Errorf("queue %s: %w", r.Type, err)
@@ -176,11 +182,11 @@ const sameKind = `status = $2
 // supersede marks the proofs that were asked for before a finished one, and
 // that one itself when a later one has ended already.
 func supersede(ctx context.Context, tx *db.Tx, id string) error {
-	if _, err := tx.Exec(ctx, `UPDATE proofs SET superseded_by = $1 WHERE superseded_by = '' AND id < $1 AND `+sameKind, id, Done); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE proofs SET superseded_by = $1 WHERE superseded_by = '' AND seq < (SELECT seq FROM proofs WHERE id = $1) AND `+sameKind, id, Done); err != nil {
 		return fmt.Errorf("supersede older proofs: %w", err)
 	}
 	var newer []string
-	if err := tx.All(ctx, &newer, `SELECT id FROM proofs WHERE id > $1 AND `+sameKind+` ORDER BY id DESC`, id, Done); err != nil {
+	if err := tx.All(ctx, &newer, `SELECT id FROM proofs WHERE seq > (SELECT seq FROM proofs WHERE id = $1) AND `+sameKind+` ORDER BY seq DESC`, id, Done); err != nil {
 		return fmt.Errorf("find newer proofs: %w", err)
 	}
 	if len(newer) == 0 {
@@ -188,6 +194,23 @@ func supersede(ctx context.Context, tx *db.Tx, id string) error {
 	}
 	if _, err := tx.Exec(ctx, `UPDATE proofs SET superseded_by = $2 WHERE id = $1`, id, newer[0]); err != nil {
 		return fmt.Errorf("supersede proof %s: %w", id, err)
+	}
+	return nil
+}
+
+// Recorded notes which event says how a proof came out.
+func Recorded(ctx context.Context, tx *db.Tx, id string, eventSeq int64) error {
+	if _, err := tx.Exec(ctx, `UPDATE proofs SET event_seq = $2 WHERE id = $1`, id, eventSeq); err != nil {
+		return fmt.Errorf("record event of proof %s: %w", id, err)
+	}
+	return nil
+}
+
+// Withdraw takes back the checks of a change that has ended and that nobody has
+// begun. What is running is carried to its end.
+func Withdraw(ctx context.Context, tx *db.Tx, changeID string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM proofs WHERE change_id = $1 AND status = $2 AND source = $3`, changeID, Queued, Platform); err != nil {
+		return fmt.Errorf("withdraw checks of %s: %w", changeID, err)
 	}
 	return nil
 }
@@ -203,8 +226,8 @@ func Confirm(ctx context.Context, tx *db.Tx, r Row, verdict Verdict, words strin
 	}
 	id := db.NewID("prf")
 	now := db.Now()
-	_, err := tx.Exec(ctx, `INSERT INTO proofs (id, project_id, change_id, gate, type, source, commit_hash, inputs_digest, release, status, verdict, reason, asked_by, created_at, started_at, ended_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $14)`,
+	_, err := tx.Exec(ctx, `INSERT INTO proofs (seq, id, project_id, change_id, gate, type, source, commit_hash, inputs_digest, release, status, verdict, reason, asked_by, created_at, started_at, ended_at)
+		VALUES (`+nextSeq+`, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $14)`,
 		id, r.Project, r.Change, r.Gate, r.Type, Person, r.Commit, r.Inputs, r.Release, Done, verdict, words, r.AskedBy, now)
 	if err != nil {
 		return "", fmt.Errorf("store verification: %w", err)
@@ -216,7 +239,7 @@ func Confirm(ctx context.Context, tx *db.Tx, r Row, verdict Verdict, words strin
 // change, and those under way, oldest first. Superseded ones are left out.
 func Latest(ctx context.Context, tx *db.Tx, changeID string) ([]Row, error) {
 	var out []Row
-	err := tx.All(ctx, &out, `SELECT `+rowColumns+` FROM proofs WHERE change_id = $1 AND superseded_by = '' ORDER BY created_at, id`, changeID)
+	err := tx.All(ctx, &out, `SELECT `+rowColumns+` FROM proofs WHERE change_id = $1 AND superseded_by = '' ORDER BY seq`, changeID)
 	if err != nil {
 		return nil, fmt.Errorf("list proofs of %s: %w", changeID, err)
 	}
@@ -226,7 +249,7 @@ func Latest(ctx context.Context, tx *db.Tx, changeID string) ([]Row, error) {
 // History returns every proof of a change, oldest first.
 func History(ctx context.Context, tx *db.Tx, changeID string) ([]Row, error) {
 	var out []Row
-	err := tx.All(ctx, &out, `SELECT `+rowColumns+` FROM proofs WHERE change_id = $1 ORDER BY created_at, id`, changeID)
+	err := tx.All(ctx, &out, `SELECT `+rowColumns+` FROM proofs WHERE change_id = $1 ORDER BY seq`, changeID)
 	if err != nil {
 		return nil, fmt.Errorf("list proofs of %s: %w", changeID, err)
 	}

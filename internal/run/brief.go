@@ -11,6 +11,7 @@ import (
 	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/document"
 	"github.com/layercake-app/layercake/internal/project"
+	"github.com/layercake-app/layercake/internal/proof"
 	"github.com/layercake-app/layercake/internal/repo"
 )
 
@@ -65,9 +66,10 @@ func (t *turn) owed(ctx context.Context, r *repo.Repo, files []repo.File) ([]age
 	if !ok {
 		return nil, nil
 	}
+	facts := project.Facts(t.project, t.change, proof.Facts(files, func(path string) ([]byte, error) { return r.Read(ctx, t.run.Base, path) }))
 	var out []agent.Deliverable
 	for _, d := range g.Deliverables {
-		if d.Role != t.run.Role {
+		if d.Role != t.run.Role || !b.Holds(d.When, facts) {
 			continue
 		}
 		state := "missing"

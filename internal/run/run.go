@@ -218,9 +218,11 @@ type tokenRow struct {
 	Token int64  `db:"token"`
 }
 
+// wake gives runs a new token and a job for it. A pause that was asked for and not
+// yet obeyed still stands; only a paused run that is woken has no pause left.
 func wake(ctx context.Context, tx *db.Tx, q *job.Queue, where string, arg any) (int, error) {
 	var rows []tokenRow
-	err := tx.All(ctx, &rows, `UPDATE runs SET status = 'queued', waits_for = '', pause = FALSE, token = token + 1, lease_until = 0 WHERE `+where+` RETURNING id, token`, arg)
+	err := tx.All(ctx, &rows, `UPDATE runs SET status = 'queued', waits_for = '', pause = (pause AND waits_for <> 'pause'), token = token + 1, lease_until = 0 WHERE `+where+` RETURNING id, token`, arg)
 	if err != nil {
 		return 0, fmt.Errorf("wake runs: %w", err)
 	}

@@ -299,7 +299,7 @@ func (t *turn) askIfStuck(ctx context.Context) (bool, error) {
 		}
 		for _, q := range all {
 			if q.Run == t.run.ID && q.Kind == project.QuestionStuck {
-				if lastChange(t.journal.steps, q.AnsweredAt) {
+				if stuck(after(t.journal.steps, q.AnsweredAt)) == "" {
 					return nil
 				}
 				asked = true
@@ -352,16 +352,15 @@ func stuck(steps []Step) string {
 	return ""
 }
 
-// lastChange reports whether fewer steps than make a circle were journalled
-// since at, so that an answered question gets its chance.
-func lastChange(steps []Step, at db.Time) bool {
-	after := 0
-	for _, s := range steps {
-		if s.Kind == StepTool && s.EndedAt.After(at.Time) {
-			after++
+// after returns the steps that ended after at, so that an answered question gets
+// its chance: what went before it does not count any more.
+func after(steps []Step, at db.Time) []Step {
+	for i, s := range steps {
+		if s.EndedAt.After(at.Time) {
+			return steps[i:]
 		}
 	}
-	return !at.IsZero() && after < maxSame
+	return nil
 }
 
 // wakeFlow lets flow look at the project after this transaction.

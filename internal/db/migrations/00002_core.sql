@@ -51,10 +51,13 @@ CREATE TABLE moves (
   at BIGINT NOT NULL,
   PRIMARY KEY (project_id, seq)
 );
+-- seq is the order in which tasks were planned: clocks of several processes, or
+-- one that was set back, do not tell.
 CREATE TABLE tasks (
   id TEXT PRIMARY KEY,
   project_id TEXT NOT NULL REFERENCES projects(id),
   change_id TEXT NOT NULL REFERENCES changes(id),
+  seq BIGINT NOT NULL,
   gate TEXT NOT NULL,
   role TEXT NOT NULL,
   kind TEXT NOT NULL,
@@ -68,9 +71,9 @@ CREATE TABLE tasks (
   theirs TEXT NOT NULL DEFAULT '',
   reason TEXT NOT NULL DEFAULT '',
   created_at BIGINT NOT NULL,
-  ended_at BIGINT NOT NULL DEFAULT 0
+  ended_at BIGINT NOT NULL DEFAULT 0,
+  UNIQUE (change_id, seq)
 );
-CREATE INDEX tasks_change ON tasks (change_id, created_at);
 CREATE TABLE runs (
   id TEXT PRIMARY KEY,
   project_id TEXT NOT NULL REFERENCES projects(id),
@@ -250,19 +253,20 @@ CREATE TABLE decisions (
   event_hash TEXT NOT NULL DEFAULT '',
   at BIGINT NOT NULL
 );
-CREATE INDEX decisions_change ON decisions (change_id, at);
+CREATE INDEX decisions_change ON decisions (change_id, event_seq);
 -- One person counts once towards a quorum.
 CREATE UNIQUE INDEX decisions_once ON decisions (gate_id, round, actor) WHERE kind = 'approve';
 CREATE TABLE carries (
   id TEXT PRIMARY KEY,
   change_id TEXT NOT NULL REFERENCES changes(id),
+  seq BIGINT NOT NULL,
   code TEXT NOT NULL,
   decision_id TEXT NOT NULL REFERENCES decisions(id),
   head TEXT NOT NULL,
   work_digest TEXT NOT NULL,
-  at BIGINT NOT NULL
+  at BIGINT NOT NULL,
+  UNIQUE (change_id, seq)
 );
-CREATE INDEX carries_change ON carries (change_id, at);
 CREATE TABLE conditions (
   id TEXT PRIMARY KEY,
   change_id TEXT NOT NULL REFERENCES changes(id),
@@ -293,10 +297,12 @@ CREATE TABLE waivers (
   closed_at BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX waivers_change ON waivers (change_id, created_at);
+-- seq is the order in which proofs were asked for, event_seq when one was finished.
 CREATE TABLE proofs (
   id TEXT PRIMARY KEY,
   project_id TEXT NOT NULL REFERENCES projects(id),
   change_id TEXT NOT NULL REFERENCES changes(id),
+  seq BIGINT NOT NULL,
   gate TEXT NOT NULL,
   type TEXT NOT NULL,
   source TEXT NOT NULL,
@@ -318,10 +324,11 @@ CREATE TABLE proofs (
   started_at BIGINT NOT NULL DEFAULT 0,
   ended_at BIGINT NOT NULL DEFAULT 0,
   superseded_by TEXT NOT NULL DEFAULT '',
+  event_seq BIGINT NOT NULL DEFAULT 0,
+  UNIQUE (change_id, seq),
   -- A passing proof of the platform without its log is no proof.
   CHECK (NOT (source = 'platform' AND verdict = 'pass' AND (log_key = '' OR log_sha256 = '')))
 );
-CREATE INDEX proofs_change ON proofs (change_id, created_at);
 
 -- +goose Down
 DROP TABLE proofs;
