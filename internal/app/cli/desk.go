@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/layercake-app/layercake/internal/app"
@@ -173,17 +174,24 @@ func (d *desk) Answer(ctx context.Context, o *flow.Overview, q project.Question)
 		case "help", "?":
 			d.question(q)
 			return false, nil
-		case "":
-			text = q.Suggestion
 		}
-		for i, option := range q.Options {
-			if text == fmt.Sprint(i+1) {
-				text = option
-			}
-		}
-		err := d.app.Flow.Answer(ctx, d.by, q.ID, text)
+		err := d.app.Flow.Answer(ctx, d.by, q.ID, answer(q, text))
 		return err == nil, err
 	})
+}
+
+// answer is what a line says to a question: the option of that number, on an
+// empty line the suggestion, or the line itself.
+func answer(q project.Question, text string) string {
+	if text == "" {
+		return q.Suggestion
+	}
+	for i, option := range q.Options {
+		if text == strconv.Itoa(i+1) {
+			return option
+		}
+	}
+	return text
 }
 
 func (d *desk) question(q project.Question) {
