@@ -80,10 +80,10 @@ func (a *App) open(ctx context.Context) error {
 	if a.DB, err = OpenDatabase(ctx, a.Settings); err != nil {
 		return err
 	}
-	if err := a.DB.MigrateUp(ctx); err != nil {
+	if a.release, err = LockDatabase(ctx, a.DB); err != nil {
 		return err
 	}
-	if err := a.takeDatabase(ctx); err != nil {
+	if err := a.DB.MigrateUp(ctx); err != nil {
 		return err
 	}
 	a.Queue = job.NewQueue(a.DB, job.Options{Logger: a.Log, MaxAttempts: attempts, Backoff: backoff, GivenUp: a.giveUp})

@@ -203,6 +203,57 @@ func TestOneProcessOneDatabase(t *testing.T) {
 	}
 }
 
+// While one process has a PostgreSQL database, no other one changes its schema,
+// whatever data folder it names.
+func TestNobodyElseMigratesADatabaseInUse(t *testing.T) {
+	t.Parallel()
+	cfg := dbtest.PostgresConfig(t)
+	d, err := db.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, ok, err := d.LockInstance(t.Context())
+	if err != nil || !ok {
+		t.Fatalf("lock: %t, %v", ok, err)
+	}
+	applied := func() (n int) {
+		list, err := d.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range list {
+			if !m.Applied.IsZero() {
+				n++
+			}
+		}
+		return n
+	}
+	elsewhere := newPlace(t, "DATABASE_URL="+cfg.URL)
+	refused := func(args ...string) {
+		t.Helper()
+		before := applied()
+		if a := elsewhere.run(args...); a.code != 1 || !strings.Contains(a.stderr, "The database is used by another LayerCake process") {
+			t.Errorf("%v: exit %d: %s%s", args, a.code, a.stdout, a.stderr)
+		}
+		if after := applied(); after != before {
+			t.Errorf("%v: %d migrations are applied instead of %d", args, after, before)
+		}
+	}
+	refused("run", "bookmarks")
+	refused("migrate", "up")
+	if err := d.MigrateUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	refused("migrate", "down", "--yes")
+	release()
+	if a := elsewhere.run("migrate", "down", "--yes"); a.code != 0 || !strings.Contains(a.stdout, "pending") {
+		t.Errorf("once it is free: exit %d: %s%s", a.code, a.stdout, a.stderr)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Without a sandbox checks are blocked, with the sentence that says what to do,
 // and nothing passes.
 func TestNoSandbox(t *testing.T) {

@@ -56,24 +56,21 @@ func patiently(fn func() error) error {
 
 var errTaken = errors.New("another process holds the lock")
 
-// takeDatabase makes sure that no other process carries the projects of the
-// database, and that they are those of this data folder.
-func (a *App) takeDatabase(ctx context.Context) error {
-	err := patiently(func() error {
-		release, ok, err := a.DB.LockInstance(ctx)
-		if err != nil {
-			return err
-		}
-		if !ok {
+// LockDatabase makes sure that no other process carries the projects of the
+// database or changes its schema, until release is called.
+func LockDatabase(ctx context.Context, d *db.DB) (release func(), err error) {
+	err = patiently(func() error {
+		free, ok, err := d.LockInstance(ctx)
+		if err == nil && !ok {
 			return errTaken
 		}
-		a.release = release
-		return nil
+		release = free
+		return err
 	})
 	if errors.Is(err, errTaken) {
-		return fault.Conflict("db.locked", "The database is used by another LayerCake process. Wait for it, stop it, or name another database in DATABASE_URL.").Because(err)
+		return nil, fault.Conflict("db.locked", "The database is used by another LayerCake process. Wait for it, stop it, or name another database in DATABASE_URL.").Because(err)
 	}
-	return err
+	return release, err
 }
 
 // openRepos opens the repositories of the data folder, which no other process may

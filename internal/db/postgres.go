@@ -59,7 +59,7 @@ func (d *DB) LockInstance(ctx context.Context) (release func(), ok bool, err err
 	}
 	// The session holds the lock, and closing it gives the lock back.
 	release = func() { _ = conn.Close(context.WithoutCancel(ctx)) }
-	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1, hashtext(current_schema()))`, instanceLock).Scan(&ok)
+	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1, hashtext(COALESCE(current_schema(), '')))`, instanceLock).Scan(&ok)
 	if err != nil || !ok {
 		release()
 		return nil, false, wrap("lock database", err)

@@ -63,7 +63,7 @@ type (
 )
 
 // withDatabase opens the database alone, without workers, and makes it only when
-// it may.
+// it may. No other process has the folder or the database meanwhile.
 func withDatabase(e *env, data string, make bool, fn func(ctx context.Context, d *db.DB) error) error {
 	if data != "" {
 		e.settings.Data = data
@@ -79,7 +79,13 @@ func withDatabase(e *env, data string, make bool, fn func(ctx context.Context, d
 	if err != nil {
 		return errors.Join(err, unlock())
 	}
-	return errors.Join(fn(e.ctx, d), d.Close(), unlock())
+	release, err := app.LockDatabase(e.ctx, d)
+	if err != nil {
+		return errors.Join(err, d.Close(), unlock())
+	}
+	err = fn(e.ctx, d)
+	release()
+	return errors.Join(err, d.Close(), unlock())
 }
 
 func noDatabase(s app.Settings) error {
