@@ -34,8 +34,7 @@ func (d *desk) decide(ctx context.Context, o *flow.Overview, s flow.Stop, b flow
 	case "promise":
 		return false, d.promise(o, s, a, rest)
 	case "reject":
-		code, comment := target(rest)
-		return true, d.app.Flow.Reject(ctx, d.by, o.Project.ID, s.Code(), code, comment)
+		return d.reject(ctx, o, s, rest)
 	case "reopen", "budget", "cancel":
 		return d.always(ctx, o, word, rest)
 	}
@@ -49,6 +48,31 @@ func (d *desk) decide(ctx context.Context, o *flow.Overview, s flow.Stop, b flow
 	}
 	_, err := d.app.Flow.Approve(ctx, d.by, o.Project.ID, s.Code(), *a)
 	return err == nil, err
+}
+
+// reject sends a stop back. Where it covers several gates, and the words name
+// none, the person is asked whose work has to be done again.
+func (d *desk) reject(ctx context.Context, o *flow.Overview, s flow.Stop, words string) (bool, error) {
+	code, comment := target(words)
+	if err := project.CheckIdea("comment", comment); err != nil {
+		return false, err
+	}
+	if code == "" && len(s.Views) > 1 {
+		d.say("Which gate has to do its work again?")
+		for _, v := range s.Views {
+			d.say("  %s  %s: %s", v.Code, v.Spec.Name, v.Spec.Purpose)
+		}
+		d.say("Type its code, or that of an earlier gate; anything else goes back.")
+		typed, ok, err := d.prompt(ctx, "gate>")
+		if err != nil || !ok {
+			return false, err
+		}
+		if code = strings.ToUpper(typed); o.Gate(code) == nil {
+			d.say("Nothing was sent back.")
+			return false, nil
+		}
+	}
+	return true, d.app.Flow.Reject(ctx, d.by, o.Project.ID, s.Code(), code, comment)
 }
 
 // always does what can be said at every gate.

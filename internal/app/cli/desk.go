@@ -89,7 +89,7 @@ const decideHelp = `Type one of:
   approve                    approve (also: approved, yes, accept, lgtm)
   approve with TEXT          approve and give your comment
   reject COMMENT             send it back; say what has to change
-  reject G3: COMMENT         send it back to an earlier gate
+  reject G3: COMMENT         send that gate back, one of these or an earlier one
   design N                   choose design N, then approve
   open PATH                  read a document, or get the address of a page such as a design
   diff [PATH]                see what changed since the last decision

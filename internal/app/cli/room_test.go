@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/layercake-app/layercake/internal/app"
 	"github.com/layercake-app/layercake/internal/blueprint"
@@ -113,5 +114,94 @@ func TestAnAnswerIsRecordedAsGiven(t *testing.T) {
 		if q.Answer != c.recorded || q.Status != "answered" {
 			t.Errorf("%q was recorded as %q (%s), not %q", c.typed, q.Answer, q.Status, c.recorded)
 		}
+	}
+}
+
+// What blocks is settled at the gate that it blocks, also where a waiver has set
+// the blocker aside: the gates after it only wait.
+func TestABlockerIsSettledAtItsGate(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	b := project.Blocker{Project: r.project.ID, Change: r.change.ID, Gate: "G1", Kind: project.BlockerTask, Title: "no paper", Severity: "critical"}
+	r.rows(func(ctx context.Context, tx *db.Tx) error {
+		for _, code := range []string{"G0", "G1"} {
+			if _, err := tx.Exec(ctx, `UPDATE gates SET status = $2 WHERE code = $1`, code, gate.Pending); err != nil {
+				return err
+			}
+		}
+		task := project.Task{Project: r.project.ID, Change: r.change.ID, Gate: "G1", Role: "product-manager", Kind: "build", Round: 1}
+		if err := project.CreateTask(ctx, tx, &task); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE tasks SET status = $2 WHERE id = $1`, task.ID, project.TaskFailed); err != nil {
+			return err
+		}
+		if err := project.RaiseBlocker(ctx, tx, &b); err != nil {
+			return err
+		}
+		for _, w := range []gate.Waiver{{Code: "G0", Rule: "gate"}, {Code: "G1", Rule: "proof"}, {Code: "G1", Rule: "deliverable"}, {Code: "G1", Rule: "blocker"}} {
+			w.Change, w.Owner, w.Reason, w.ExpiresAt = r.change.ID, "ada", "for the test", db.Time{Time: time.Now().Add(time.Hour)}
+			if err := gate.Waive(ctx, tx, &w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	said := r.types("resolve there is paper again\n", func(d *desk) (bool, error) { return d.Unblock(t.Context(), r.look()) })
+	if !strings.Contains(said, "G1 cannot go on:\n  - ") || !strings.Contains(said, "no paper") || !strings.Contains(said, "G1> ") {
+		t.Errorf("it says:\n%s", said)
+	}
+	r.rows(func(ctx context.Context, tx *db.Tx) error {
+		all, err := project.Blockers(ctx, tx, r.change.ID)
+		for _, x := range all {
+			if x.ID == b.ID && x.Resolution != "there is paper again" {
+				t.Errorf("the blocker is %s: %q\n%s", x.Status, x.Resolution, said)
+			}
+		}
+		return err
+	})
+}
+
+// Where one decision covers several gates, a rejection says whose work is done
+// again; nothing is sent back without.
+func TestARejectionNamesItsGate(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		typed, target string
+		asked         bool
+	}{
+		{"reject The button does nothing\ng5\n", "G5", true},
+		{"reject The button does nothing\nG2\n", "G2", true},
+		{"reject The button does nothing\n\n", "", true},
+		{"reject The button does nothing\nthe last one\n", "", true},
+		{"reject The button does nothing\n", "", true},
+		{"reject\nlater\n", "", false},
+		{"reject G5: The button does nothing\n", "G5", false},
+	} {
+		t.Run(c.typed, func(t *testing.T) {
+			t.Parallel()
+			r := newRoom(t)
+			r.rows(func(ctx context.Context, tx *db.Tx) error {
+				_, err := tx.Exec(ctx, `UPDATE gates SET status = $1 WHERE code <> 'G0' AND code < 'G8'`, gate.InReview)
+				return err
+			})
+			o := r.look()
+			s := flow.Stop{Views: []*gate.View{o.Gate("G5"), o.Gate("G6"), o.Gate("G7")}}
+			said := r.types(c.typed, func(d *desk) (bool, error) { return d.Decide(t.Context(), o, s) })
+			if _, list, asked := strings.Cut(said, "Which gate has to do its work again?"); asked != c.asked || asked && !strings.Contains(list, "\n  G6  "+o.Gate("G6").Spec.Name+": "+o.Gate("G6").Spec.Purpose) {
+				t.Errorf("asked: %t\n%s", asked, said)
+			}
+			var made []gate.Decision
+			r.rows(func(ctx context.Context, tx *db.Tx) (err error) {
+				made, err = gate.Decisions(ctx, tx, r.change.ID)
+				return err
+			})
+			switch {
+			case c.target == "" && len(made) > 0:
+				t.Errorf("%+v was recorded\n%s", made[0], said)
+			case c.target != "" && (len(made) != 1 || made[0].Code != "G7" || made[0].Target != c.target || made[0].Comment != "The button does nothing"):
+				t.Errorf("recorded is %+v\n%s", made, said)
+			}
+		})
 	}
 }
