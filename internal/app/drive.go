@@ -35,11 +35,11 @@ const Interrupted = "interrupted; the same command goes on"
 
 // Drive carries a project on until its change is complete, the gate until is
 // approved, or only a human who is not there can move it. show is called with
-// each event after the one numbered since, in order. When ctx ends, whatever
-// was under way, the run waits: the same command goes on.
+// each event after the one numbered since, in order. When ctx ends before the
+// run has, whatever was under way, it waits: the same command goes on.
 func (a *App) Drive(ctx context.Context, projectID, until string, since int64, desk Desk, show func(event.Event, *flow.Overview)) (Outcome, error) {
 	out, err := a.drive(ctx, projectID, until, since, desk, show)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return Outcome{Status: "waiting", Reason: Interrupted}, nil
 	}
 	return out, err

@@ -205,3 +205,25 @@ func TestARejectionNamesItsGate(t *testing.T) {
 		})
 	}
 }
+
+// What has come to its end is not called interrupted when Ctrl-C comes too late
+// to stop it.
+func TestWhatHasEndedIsNotInterrupted(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	if err := r.app.Flow.CancelChange(t.Context(), r.by, r.project.ID, "not needed any more"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	out, err := r.app.Drive(ctx, r.project.ID, "", 0, app.Nobody{}, func(e event.Event, _ *flow.Overview) {
+		if e.Type == "change.cancelled" {
+			cancel()
+		}
+	})
+	if err != nil || ctx.Err() == nil || out.Status != "failed" || !strings.Contains(out.Reason, "was cancelled") {
+		t.Errorf("%s: %s (%v)", out.Status, out.Reason, err)
+	}
+	if out, err := r.app.Drive(ctx, r.project.ID, "", 0, app.Nobody{}, func(event.Event, *flow.Overview) {}); err != nil || out.Reason != app.Interrupted {
+		t.Errorf("stopped before it looked: %s: %s (%v)", out.Status, out.Reason, err)
+	}
+}
