@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,10 +14,51 @@ import (
 	"github.com/layercake-app/layercake/internal/project"
 )
 
+// found is what the same command began before, and what is left to begin.
+type found struct {
+	project project.Project // without an id: still to be made
+	latest  project.Change  // its newest, without an id: it has none yet
+	further bool            // a further change is still to be begun
+}
+
+// complete reports whether all that the command asks for is done: what is left
+// is to export it.
+func (f found) complete() bool {
+	return !f.further && f.latest.Status == project.ChangeCompleted
+}
+
 // find looks for the work that the same command began before: a project with
-// the same words and the same output folder, or the named one. A project
-// without an id is one that is still to be made.
-func (c *runCmd) find(ctx context.Context, a *app.App) (project.Project, error) {
+// the same words and the same output folder, or the named one with its newest
+// change.
+func (c *runCmd) find(ctx context.Context, a *app.App, text []byte) (found, error) {
+	var f found
+	var err error
+	if f.project, err = c.findProject(ctx, a); err != nil || f.project.ID == "" {
+		return f, err
+	}
+	err = a.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		f.latest, err = project.LatestChange(ctx, tx, f.project.ID)
+		return err
+	})
+	switch none := fault.KindOf(err) == fault.KindNotFound; {
+	case none && c.Change != "":
+		return f, fault.Conflict("change.unfinished", "The project %q was not made to its end. Run the command that began it.", f.project.Name)
+	case err != nil && !none:
+		return f, err
+	case c.Change == "":
+		return f, nil
+	}
+	if f.further, err = c.further(f.latest, text); err != nil || text != nil {
+		return f, err
+	}
+	b, err := blueprint.Parse([]byte(f.latest.Blueprint))
+	if err != nil {
+		return f, err
+	}
+	return f, c.checkUntil(b)
+}
+
+func (c *runCmd) findProject(ctx context.Context, a *app.App) (project.Project, error) {
 	all, err := projects(ctx, a)
 	if err != nil {
 		return project.Project{}, err
@@ -32,6 +74,30 @@ func (c *runCmd) find(ctx context.Context, a *app.App) (project.Project, error) 
 		}
 	}
 	return project.Project{}, nil
+}
+
+// further reports whether the words are a change that is still to be begun. They
+// are not when the newest change has them: while it is open it goes on, and once
+// it is complete it is exported, unless --again names it.
+func (c *runCmd) further(latest project.Change, text []byte) (bool, error) {
+	open, same := latest.Status == project.ChangeOpen, latest.Idea == c.Idea
+	switch {
+	case open && !same:
+		return false, fault.Conflict("change.open", "The project still has an open change: %q. Finish it first, with the command that began it.", short(latest.Idea, 80))
+	case c.Again < 0 || c.Again > latest.Number:
+		return false, fault.Invalid("again.unknown", "--again %d names no change: the project's newest change is %d.", c.Again, latest.Number)
+	case open && c.Again == latest.Number:
+		return false, fault.Conflict("again.open", "Change %d is still open. Leave --again out to go on with it.", c.Again)
+	case !same || latest.Status == project.ChangeCancelled || c.Again == latest.Number:
+		return true, nil
+	case text != nil && string(text) != latest.Blueprint:
+		next := "go on with it"
+		if !open {
+			next = fmt.Sprintf("export it, or add --again %d to ask for the same once more", latest.Number)
+		}
+		return false, fault.Conflict("change.blueprint", "This change was begun with another blueprint. Leave --blueprint out to %s.", next)
+	}
+	return false, nil
 }
 
 func projects(ctx context.Context, a *app.App) (all []project.Project, err error) {
@@ -75,12 +141,14 @@ func listed(all []project.Project) string {
 	return strings.Join(names, ", ")
 }
 
-// begin creates what is not there yet: the project, or its further change.
-func (c *runCmd) begin(ctx context.Context, a *app.App, by gate.Decider, p project.Project, text []byte, budget int64) (string, error) {
+// begin creates what is not there yet: the project, or its further change, which
+// goes by the blueprint of the change before, unless another one is named.
+func (c *runCmd) begin(ctx context.Context, a *app.App, by gate.Decider, f found, text []byte, budget int64) (string, error) {
 	create := func(ctx context.Context, id string) error {
 		_, err := a.Repos.Create(ctx, id)
 		return err
 	}
+	p := f.project
 	switch {
 	case p.ID == "":
 		p = c.project()
@@ -89,45 +157,13 @@ func (c *runCmd) begin(ctx context.Context, a *app.App, by gate.Decider, p proje
 		return p.ID, err
 	case c.Change == "":
 		return p.ID, a.Flow.Resume(ctx, by, p.ID, text, create)
-	}
-	return p.ID, c.beginChange(ctx, a, by, p, text)
-}
-
-// beginChange opens the further change, or goes on with it when it is there. It
-// goes by the blueprint of the change before, unless another one is named.
-func (c *runCmd) beginChange(ctx context.Context, a *app.App, by gate.Decider, p project.Project, text []byte) error {
-	var latest project.Change
-	err := a.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-		latest, err = project.LatestChange(ctx, tx, p.ID)
-		return err
-	})
-	if fault.KindOf(err) == fault.KindNotFound {
-		return fault.Conflict("change.unfinished", "The project %q was not made to its end. Run the command that began it.", p.Name)
-	}
-	if err != nil {
-		return err
-	}
-	open := latest.Status == project.ChangeOpen
-	switch {
-	case open && latest.Idea != c.Idea:
-		return fault.Conflict("change.open", "The project still has an open change: %q. Finish it first, with the command that began it.", short(latest.Idea, 80))
-	case open && text != nil && string(text) != latest.Blueprint:
-		return fault.Conflict("change.blueprint", "This change was begun with another blueprint. Leave --blueprint out to go on with it.")
+	case !f.further:
+		return p.ID, nil
 	case text == nil:
-		text = []byte(latest.Blueprint)
-		b, err := blueprint.Parse(text)
-		if err != nil {
-			return err
-		}
-		if err := c.checkUntil(b); err != nil {
-			return err
-		}
+		text = []byte(f.latest.Blueprint)
 	}
-	if open {
-		return nil
-	}
-	_, err = a.Flow.BeginChange(ctx, by, p.ID, c.Idea, text)
-	return err
+	_, err := a.Flow.BeginChange(ctx, by, p.ID, c.Idea, text)
+	return p.ID, err
 }
 
 // short is the beginning of a text, on one line.

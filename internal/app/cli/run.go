@@ -40,6 +40,7 @@ type runCmd struct {
 	Blueprint string `help:"A blueprint's name, or the path of a YAML file. When left out the type's own, for a change the project's last." group:"A new project:"`
 
 	Change string `help:"Name (or its beginning) or id of a project: the words are a further change to it." placeholder:"PROJECT" group:"A project that is there:"`
+	Again  int64  `help:"With --change: begin another change with the words of change N, which is complete. Without it the same words export change N." placeholder:"N" group:"A project that is there:"`
 }
 
 // Help is shown above the flags.
@@ -156,6 +157,9 @@ func (c *runCmd) settle() error {
 		}
 	}
 	if c.Change == "" {
+		if c.Again != 0 {
+			return fault.Invalid("again.flag", "--again goes with --change. To build the same idea anew, give the project another --name or --out.")
+		}
 		p := c.project()
 		return p.Validate()
 	}
@@ -215,11 +219,11 @@ func known() blueprint.Known {
 
 // carry finds or begins the change, works on it, and exports what came out.
 func (c *runCmd) carry(e *env, a *app.App, by gate.Decider, text []byte, budget int64) error {
-	p, err := c.find(e.ctx, a)
+	f, err := c.find(e.ctx, a, text)
 	if err != nil {
 		return err
 	}
-	resumed := p.ID != ""
+	p, resumed := f.project, f.project.ID != ""
 	if err := c.checkExport(e.ctx, a, p.ID); err != nil {
 		return err
 	}
@@ -228,7 +232,7 @@ func (c *runCmd) carry(e *env, a *app.App, by gate.Decider, text []byte, budget 
 	}
 	view := newView(e, c.JSON, a.Model.Info())
 	view.asks = c.asks(e)
-	id, err := c.begin(e.ctx, a, by, p, text, budget)
+	id, err := c.begin(e.ctx, a, by, f, text, budget)
 	if err != nil {
 		return err
 	}
@@ -237,7 +241,7 @@ func (c *runCmd) carry(e *env, a *app.App, by gate.Decider, text []byte, budget 
 	if err != nil {
 		return err
 	}
-	if resumed && c.Budget != "" && budget != p.BudgetMicro {
+	if resumed && !f.complete() && c.Budget != "" && budget != p.BudgetMicro {
 		if err := a.Flow.SetBudget(e.ctx, by, id, budget); err != nil {
 			return err
 		}
@@ -251,6 +255,9 @@ func (c *runCmd) carry(e *env, a *app.App, by gate.Decider, text []byte, budget 
 		if fault.KindOf(err) == fault.KindInternal {
 			e.log.ErrorContext(e.ctx, "run failed", "error", err)
 		}
+	}
+	if c.Change != "" && f.complete() && outcome.Status == "completed" {
+		outcome.Reason = fmt.Sprintf("change %d was complete already; --again %d asks for the same once more", f.latest.Number, f.latest.Number)
 	}
 	return c.finish(e, a, id, outcome, view, err)
 }
