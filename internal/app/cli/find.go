@@ -141,9 +141,10 @@ func listed(all []project.Project) string {
 	return strings.Join(names, ", ")
 }
 
-// begin creates what is not there yet: the project, or its further change, which
-// goes by the blueprint of the change before, unless another one is named.
-func (c *runCmd) begin(ctx context.Context, a *app.App, by gate.Decider, f found, text []byte, budget int64) (string, error) {
+// begin creates what is not there yet: the project, or its further change. A
+// budget that is refused begins nothing. It returns the project's id, and what a
+// person has to know of the budget.
+func (c *runCmd) begin(ctx context.Context, a *app.App, by gate.Decider, f found, text []byte) (id, news string, err error) {
 	create := func(ctx context.Context, id string) error {
 		_, err := a.Repos.Create(ctx, id)
 		return err
@@ -152,18 +153,37 @@ func (c *runCmd) begin(ctx context.Context, a *app.App, by gate.Decider, f found
 	switch {
 	case p.ID == "":
 		p = c.project()
-		p.BudgetMicro = budget
-		_, err := a.Flow.Create(ctx, by, &p, text, create)
-		return p.ID, err
+		p.BudgetMicro = c.micro
+		_, err = a.Flow.Create(ctx, by, &p, text, create)
 	case c.Change == "":
-		return p.ID, a.Flow.Resume(ctx, by, p.ID, text, create)
-	case !f.further:
-		return p.ID, nil
-	case text == nil:
+		err = a.Flow.Resume(ctx, by, p.ID, text, create)
+	case f.further:
+		err = c.beginChange(ctx, a, by, f, text)
+	}
+	switch {
+	case err != nil:
+		return "", "", err
+	case f.complete():
+		return p.ID, "", nil // nothing is paid for any more
+	case f.project.ID != "" && !f.further:
+		if news, err = c.renewBudget(ctx, a, by, p); err != nil {
+			return "", "", err
+		}
+	}
+	return p.ID, news, c.remember(ctx, a, by, p.ID)
+}
+
+// beginChange opens the further change. It goes by the blueprint of the change
+// before, unless another one is named.
+func (c *runCmd) beginChange(ctx context.Context, a *app.App, by gate.Decider, f found, text []byte) error {
+	if text == nil {
 		text = []byte(f.latest.Blueprint)
 	}
-	_, err := a.Flow.BeginChange(ctx, by, p.ID, c.Idea, text)
-	return p.ID, err
+	if err := c.setBudget(ctx, a, by, f.project); err != nil {
+		return err
+	}
+	_, err := a.Flow.BeginChange(ctx, by, f.project.ID, c.Idea, text)
+	return err
 }
 
 // short is the beginning of a text, on one line.

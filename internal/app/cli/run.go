@@ -26,7 +26,7 @@ type runCmd struct {
 
 	AutoApprove bool   `help:"Delegate all decisions of this run to the machine, shown as AUTO-APPROVED everywhere." group:"How it goes:"`
 	Until       string `help:"Stop once this gate is approved; the same command without it goes on." placeholder:"G5" group:"How it goes:"`
-	Budget      string `help:"Hard cap in USD for all models together. None when left out." placeholder:"2.50" group:"How it goes:"`
+	Budget      string `help:"Hard cap in USD for all models together. None when left out. The same command again leaves a cap alone that was set since." placeholder:"2.50" group:"How it goes:"`
 	JSON        bool   `name:"json" help:"Write one JSON object per line: every event, and the result last. Nobody is asked." group:"How it goes:"`
 
 	Out  string `help:"Folder for the finished repository: empty, absent, or what an earlier run of this project left there (default: ./out)." default:"./out" placeholder:"DIR" group:"Where things are:"`
@@ -41,6 +41,8 @@ type runCmd struct {
 
 	Change string `help:"Name (or its beginning) or id of a project: the words are a further change to it." placeholder:"PROJECT" group:"A project that is there:"`
 	Again  int64  `help:"With --change: begin another change with the words of change N, which is complete. Without it the same words export change N." placeholder:"N" group:"A project that is there:"`
+
+	micro int64 // what --budget says
 }
 
 // Help is shown above the flags.
@@ -68,7 +70,7 @@ func (c *runCmd) run(e *env) error {
 	if c.Data != "" {
 		e.settings.Data = c.Data
 	}
-	text, budget, err := c.check(e)
+	text, err := c.check(e)
 	if err != nil {
 		return err
 	}
@@ -87,7 +89,7 @@ func (c *runCmd) run(e *env) error {
 	case c.asks(e):
 		by.Method = gate.Terminal
 	}
-	err = c.carry(e, a, by, text, budget)
+	err = c.carry(e, a, by, text)
 	return errors.Join(err, a.Close())
 }
 
@@ -96,42 +98,42 @@ func (c *runCmd) asks(e *env) bool { return e.term.Interactive && !c.JSON && !c.
 
 // check refuses everything that is wrong with the words before anything is
 // opened or written. The blueprint's text is empty when the project has to say.
-func (c *runCmd) check(e *env) (text []byte, budget int64, err error) {
+func (c *runCmd) check(e *env) (text []byte, err error) {
 	if c.Idea, err = readIdea(e, c.Idea); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	word := "idea"
 	if c.Change != "" {
 		word = "request"
 	}
 	if err := project.CheckIdea(word, c.Idea); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if c.Out, err = filepath.Abs(c.Out); err != nil {
-		return nil, 0, fmt.Errorf("resolve output folder: %w", err)
+		return nil, fmt.Errorf("resolve output folder: %w", err)
 	}
 	if c.Budget != "" {
-		if budget, err = flow.ParseUSD(c.Budget); err != nil {
-			return nil, 0, err
+		if c.micro, err = flow.ParseUSD(c.Budget); err != nil {
+			return nil, err
 		}
 	}
 	c.Until = strings.ToUpper(c.Until)
 	if err := c.settle(); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if c.Change == "" || c.Blueprint != "" {
 		b, err := c.blueprint()
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		if err := c.checkUntil(b); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		if text, err = b.YAML(); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
-	return text, budget, checkOut(e.settings, c.Out)
+	return text, checkOut(e.settings, c.Out)
 }
 
 // settle gives a new project what was left out, and refuses for a further
@@ -218,33 +220,35 @@ func known() blueprint.Known {
 }
 
 // carry finds or begins the change, works on it, and exports what came out.
-func (c *runCmd) carry(e *env, a *app.App, by gate.Decider, text []byte, budget int64) error {
+func (c *runCmd) carry(e *env, a *app.App, by gate.Decider, text []byte) error {
 	f, err := c.find(e.ctx, a, text)
 	if err != nil {
 		return err
 	}
-	p, resumed := f.project, f.project.ID != ""
-	if err := c.checkExport(e.ctx, a, p.ID); err != nil {
+	resumed := f.project.ID != ""
+	if err := c.checkExport(e.ctx, a, f.project.ID); err != nil {
 		return err
 	}
-	if c.Budget != "" && budget > 0 && a.Model.Info().Price == nil {
-		return fault.Invalid("budget.price", "A budget in money needs a model of known price, and that of %s is unknown. Leave --budget out.", a.Model.Info().Label)
+	if err := c.checkBudget(a); err != nil {
+		return err
 	}
 	view := newView(e, c.JSON, a.Model.Info())
 	view.asks = c.asks(e)
-	id, err := c.begin(e.ctx, a, by, f, text, budget)
+	id, news, err := c.begin(e.ctx, a, by, f, text)
 	if err != nil {
 		return err
 	}
 	view.begin(id, resumed, a)
+	switch {
+	case news == "":
+	case c.JSON:
+		fmt.Fprintln(e.term.Err, "layercake: "+news)
+	default:
+		view.print("%s", news)
+	}
 	since, err := c.since(e.ctx, a, id, resumed)
 	if err != nil {
 		return err
-	}
-	if resumed && !f.complete() && c.Budget != "" && budget != p.BudgetMicro {
-		if err := a.Flow.SetBudget(e.ctx, by, id, budget); err != nil {
-			return err
-		}
 	}
 	if err := a.Start(e.ctx); err != nil {
 		return err
