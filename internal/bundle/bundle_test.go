@@ -135,7 +135,7 @@ func TestFilesNobodyApproved(t *testing.T) {
 			write(t, dir, ".git/info/attributes", "*.go filter=clean\n")
 			git(t, dir, "config", "filter.clean.clean", "git show HEAD:main.go")
 			write(t, dir, "main.go", evil)
-		}, want: []string{"main.go"}},
+		}, want: []string{".git/info/attributes"}},
 		"converted line ends": {do: func(t *testing.T, dir string) {
 			git(t, dir, "config", "core.autocrlf", "true")
 			if err := os.Remove(filepath.Join(dir, "main.go")); err != nil {
@@ -180,6 +180,44 @@ func TestFilesNobodyApproved(t *testing.T) {
 			holds(t, out, Options{})
 			c.do(t, out)
 			breaks(t, out, Options{}, c.want...)
+		})
+	}
+}
+
+// A folder in which the next git command would run a program is not passed on as
+// verified, neither as it is nor as a zip; a clone of it, which takes nothing of
+// the kind along, is.
+func TestWhatGitWouldRun(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		do   func(t *testing.T, dir string)
+		want []string
+	}{
+		"a monitor of the files": {func(t *testing.T, dir string) {
+			git(t, dir, "config", "core.fsmonitor", "touch "+filepath.Join(dir, "ran")+"; false")
+		}, []string{".git/config", "core.fsmonitor"}},
+		"a hook": {func(t *testing.T, dir string) {
+			write(t, dir, ".git/hooks/post-checkout", "#!/bin/sh\ntouch ran\n")
+			if err := os.Chmod(filepath.Join(dir, ".git/hooks/post-checkout"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{".git/hooks/post-checkout", "is a hook"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := (&story{t: t}).tell()
+			c.do(t, out)
+			breaks(t, out, Options{}, c.want...)
+			breaks(t, zipped(t, out, ""), Options{}, c.want...)
+			if _, err := os.Stat(filepath.Join(out, "ran")); err == nil {
+				t.Error("verify ran it")
+			}
+			clone := filepath.Join(t.TempDir(), "clone")
+			git(t, filepath.Dir(out), "clone", "-q", out, clone)
+			git(t, clone, "fetch", "-q", "--all")
+			git(t, clone, "branch", "mine")
+			git(t, clone, "gc", "-q")
+			holds(t, clone, Options{})
 		})
 	}
 }

@@ -35,6 +35,10 @@ func verifyRepository(ctx context.Context, dir string, opt Options, r *Report) e
 		return err
 	}
 	r.holds("the chain of %d events is whole, and its head is %s", len(events), events[len(events)-1].Hash)
+	if err := obeyed(ctx, git); err != nil {
+		return err
+	}
+	r.holds("nothing in .git makes git run a program or show something else")
 	if err := git.Check(ctx); err != nil {
 		return damaged(err)
 	}
@@ -91,6 +95,17 @@ func committed(ctx context.Context, git *repo.Repo, head, dir string) error {
 		}
 	}
 	return nil
+}
+
+// obeyed refuses a folder in which the next git command would do what somebody
+// else wrote into .git, which no commit holds and nobody approved.
+func obeyed(ctx context.Context, git *repo.Repo) error {
+	err := git.CheckSetup(ctx)
+	var d *repo.Deviation
+	if errors.As(err, &d) {
+		return broken("%s %s. If that is not your doing, run no git command in the folder and do not use it; if it is, take it out, or clone the repository afresh and verify the clone.", d.Path, d.What)
+	}
+	return damaged(err)
 }
 
 // unchanged refuses a folder that holds anything else than the commit does.

@@ -61,3 +61,25 @@ func TestCompare(t *testing.T) {
 	_, err = ReadIn(dir, "README.md", int64(len(readme))-1)
 	refused(t, err, fault.KindTooLarge, "repo.too_large")
 }
+
+// What git is told to make of a file before it compares has no say.
+func TestCompareAsksNoFilter(t *testing.T) {
+	t.Parallel()
+	r, commit := exportable(t)
+	dir := filepath.Join(t.TempDir(), "export")
+	if err := r.ExportFolder(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, ".git/info/attributes", "*.go filter=clean\n")
+	plain(t, dir, "config", "filter.clean.clean", "git show HEAD:src/a.go")
+	write(t, dir, "src/a.go", "package evil\n")
+	equal(t, "what git sees", plain(t, dir, "diff", "--stat"), "")
+	other, err := Inspect(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d *Deviation
+	if err := other.Compare(t.Context(), commit); !errors.As(err, &d) || d.Path != "src/a.go" {
+		t.Error(err)
+	}
+}
