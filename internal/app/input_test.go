@@ -332,6 +332,48 @@ func TestUntilGoesOn(t *testing.T) {
 	}
 }
 
+// cutShort makes of an export in dir what a process leaves that dies while it
+// sets the export aside to put a newer one in its place.
+func cutShort(t *testing.T, dir string) {
+	t.Helper()
+	staging := filepath.Join(dir, ".layercake-export-123456")
+	for _, part := range []string{"new", "earlier"} {
+		if err := os.MkdirAll(filepath.Join(staging, part), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(staging, "new", "README.md"), []byte("half of it"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, ".git")); err == nil {
+		move(t, filepath.Join(dir, ".git"), filepath.Join(staging, "earlier", ".git"))
+	}
+}
+
+// An export that was killed does not block its folder: the same command goes on,
+// and no other project takes the folder meanwhile.
+func TestKilledExportGoesOn(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.idea("bookmarks", "--until", "G1").want(t, 0, "completed")
+	cutShort(t, p.out)
+	if other := p.idea("recipes", "--until", "G1"); other.code != 2 || !strings.Contains(other.stderr, "cut short") {
+		t.Errorf("another project: exit %d: %s", other.code, other.stderr)
+	}
+	p.idea("bookmarks", "--until", "G2").want(t, 0, "completed")
+	if tags := inside(t, p.out, "git", "tag"); !strings.Contains(tags, "gate/G2") || inside(t, p.out, "git", "status", "--porcelain", "--ignored") != "" {
+		t.Errorf("tags are %s", tags)
+	}
+	dir := filepath.Join(t.TempDir(), "export")
+	cutShort(t, dir)
+	if a := p.run("export", "bookmarks", dir); a.code != 0 {
+		t.Errorf("exit %d: %s", a.code, a.stderr)
+	}
+	if v := p.run("verify", dir); v.code != 0 {
+		t.Errorf("exit %d: %s", v.code, v.stdout)
+	}
+}
+
 // A project leaves the house as a folder, a zip and a bundle, and over nothing.
 func TestExport(t *testing.T) {
 	t.Parallel()

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/layercake-app/layercake/internal/fault"
@@ -28,74 +27,83 @@ func (r *Repo) ExportFolder(ctx context.Context, dest string) error {
 }
 
 // ExportCommit is ExportFolder with the branch main on commit; "" is where it is
-// in this repository.
+// in this repository. When the process dies on the way, the same call goes on
+// with what it finds.
 func (r *Repo) ExportCommit(ctx context.Context, dest, commit string) error {
 	dest, err := filepath.Abs(dest)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	// A folder that exists may be a mount or somebody's working directory, and
-	// stays the same folder; its content is made in it and moved up.
-	parent, exists := filepath.Dir(dest), false
-	switch info, err := os.Stat(dest); {
-	case err == nil && !info.IsDir():
-		return notEmpty(dest)
-	case err == nil:
-		if err := mustBeEmpty(dest); err != nil {
-			return err
-		}
-		parent, exists = dest, true
-	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("export: %w", err)
-	default:
-		if err := os.MkdirAll(parent, 0o755); err != nil {
-			return fmt.Errorf("export: %w", err)
-		}
-	}
-	temp, err := os.MkdirTemp(parent, ".layercake-export-")
-	if err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	if err := r.exportInto(ctx, temp, commit); err != nil {
-		return errors.Join(full(err), RemoveTree(temp))
-	}
-	if exists {
-		err = moveUp(temp, dest)
-	} else {
-		err = errors.Join(os.Chmod(temp, 0o755), os.Rename(temp, dest))
-	}
-	if err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			err = notEmpty(dest) // somebody wrote there meanwhile
-		}
-		return errors.Join(fmt.Errorf("export: %w", err), RemoveTree(temp))
-	}
-	return nil
-}
-
-// moveUp moves what is in temp to its parent dest, .git last: what was
-// interrupted is not taken for a repository.
-func moveUp(temp, dest string) error {
-	entries, err := os.ReadDir(temp)
+	finished, err := r.Settle(ctx, dest)
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int {
-		return strings.Compare(gitLast(a.Name()), gitLast(b.Name()))
-	})
-	for _, e := range entries {
-		if err := os.Rename(filepath.Join(temp, e.Name()), filepath.Join(dest, e.Name())); err != nil {
-			return err
+	switch info, err := os.Stat(dest); {
+	case errors.Is(err, fs.ErrNotExist):
+		return r.exportTo(ctx, dest, commit)
+	case err != nil:
+		return fmt.Errorf("export: %w", err)
+	case !info.IsDir():
+		return notEmpty(dest)
+	}
+	err = mustBeEmpty(dest)
+	if err == nil {
+		return r.exportWithin(ctx, dest, commit)
+	}
+	if finished {
+		if why, touched := r.Touched(ctx, dest); why == "" && touched == nil {
+			return r.ReplaceExport(ctx, dest, commit) // by what it is now
 		}
 	}
-	return os.Remove(temp)
+	return err
 }
 
-func gitLast(name string) string {
-	if name == ".git" {
-		return "2"
+// exportTo makes the folder dest at once, from one beside it.
+func (r *Repo) exportTo(ctx context.Context, dest, commit string) (err error) {
+	parent := filepath.Dir(dest)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return fmt.Errorf("export: %w", err)
 	}
-	return "1" + name
+	r.store.sweep(parent)
+	st, err := r.store.newStaging(parent)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.close()) }()
+	made := st.path(stagedNew)
+	if err := r.exportInto(ctx, made, commit); err != nil {
+		return errors.Join(full(err), st.drop())
+	}
+	r.store.step()
+	if err := errors.Join(os.Chmod(made, 0o755), os.Rename(made, dest)); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			err = notEmpty(dest) // somebody wrote there meanwhile
+		}
+		return errors.Join(fmt.Errorf("export: %w", err), st.drop())
+	}
+	return st.drop()
+}
+
+// exportWithin fills the empty folder dest, which may be a mount or somebody's
+// working directory and stays the same folder: its content is made in it and
+// moved up.
+func (r *Repo) exportWithin(ctx context.Context, dest, commit string) (err error) {
+	st, err := r.store.newStaging(dest)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.close()) }()
+	err = full(r.exportInto(ctx, st.path(stagedNew), commit))
+	if entries, read := os.ReadDir(dest); err == nil && (read != nil || len(entries) > 1) {
+		err = notEmpty(dest) // somebody wrote there meanwhile
+	}
+	if err == nil {
+		err = st.decide()
+	}
+	if err != nil {
+		return errors.Join(err, st.drop())
+	}
+	return st.finish(dest)
 }
 
 // exportInto fills the empty folder dir. Objects go there as one pack, not by
@@ -138,6 +146,7 @@ func (r *Repo) exportInto(ctx context.Context, dir, head string) error {
 		{gitDir, call{args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(create)}},
 		{gitDir, call{dir: dir, args: []string{"read-tree", head}}},
 	}
+	r.store.step()
 	for _, s := range steps {
 		if _, err := git.run(ctx, s.gitDir, s.call); err != nil {
 			return fmt.Errorf("export: %w", err)
@@ -153,6 +162,7 @@ func (r *Repo) exportInto(ctx context.Context, dir, head string) error {
 	if err := errors.Join(r.writeFiles(ctx, root, files), root.Close()); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
+	r.store.step()
 	// So that git status need not read every file. It fails where .gitattributes
 	// asks for a conversion, which is then for the new owner's git to do.
 	_, err = git.run(ctx, gitDir, call{dir: dir, args: []string{"update-index", "-q", "--refresh"}})
@@ -263,22 +273,21 @@ func addToZip(archive *zip.Writer, dir, path string, d fs.DirEntry) error {
 // ExportBundle writes the branch main, on commit or where it is, and all tags to
 // one file at path, which git clone and git fetch read. An existing file is
 // replaced once the new one is whole.
-func (r *Repo) ExportBundle(ctx context.Context, path, commit string) error {
+func (r *Repo) ExportBundle(ctx context.Context, path, commit string) (err error) {
 	if err := r.ready(); err != nil {
 		return err
 	}
-	path, err := filepath.Abs(path)
-	if err != nil {
+	if path, err = filepath.Abs(path); err != nil {
 		return fmt.Errorf("export bundle: %w", err)
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".layercake-export-")
+	r.store.sweep(filepath.Dir(path))
+	st, err := r.store.newStaging(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("export bundle: %w", err)
+		return err
 	}
-	temp, copied := filepath.Join(dir, "bundle"), filepath.Join(dir, "copy")
-	if err = os.Mkdir(copied, 0o700); err == nil {
-		err = r.exportInto(ctx, copied, commit)
-	}
+	defer func() { err = errors.Join(err, st.close()) }()
+	temp, copied := st.path(stagedFile), st.path(stagedNew)
+	err = r.exportInto(ctx, copied, commit)
 	if err == nil {
 		_, err = r.store.git.run(ctx, filepath.Join(copied, ".git"), call{args: []string{"bundle", "create", "--quiet", temp, "HEAD", MainRef, "--tags"}})
 	}
@@ -288,7 +297,7 @@ func (r *Repo) ExportBundle(ctx context.Context, path, commit string) error {
 	if err == nil {
 		err = os.Rename(temp, path)
 	}
-	if err := errors.Join(err, RemoveTree(dir)); err != nil {
+	if err := errors.Join(err, st.drop()); err != nil {
 		return fmt.Errorf("export bundle: %w", err)
 	}
 	return nil

@@ -28,6 +28,27 @@ func lockRoot(root string) (*os.File, error) {
 	return nil, errorsJoinClose(err, f)
 }
 
+// lockFolder takes the lock on a folder, which ends with the process; nil when
+// another process holds it. A file system without locks is believed to have one
+// user.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, f.Close()
+	}
+	return f, nil
+}
+
+// unlockFolder gives the lock back at once, also while a program that is just
+// being started still holds a copy of f.
+func unlockFolder(f *os.File) error {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) // fails where there are no locks
+	return f.Close()
+}
+
 // stampOf returns what changes whenever the file behind info changes; ok is
 // false when the file system does not tell.
 func stampOf(info fs.FileInfo) (s stamp, ok bool) {

@@ -186,8 +186,15 @@ func (r *Repo) foreignObjects(ctx context.Context, index string) (string, error)
 // ReplaceExport makes dest, an untouched earlier export of this repository, what
 // ExportCommit makes now. What somebody touched is a fault of kind conflict and
 // stays as it is. The earlier export is set aside, looked at once more, and
-// deleted only when the new one is in its place.
-func (r *Repo) ReplaceExport(ctx context.Context, dest, commit string) error {
+// deleted only when the new one is in its place. When the process dies on the
+// way, the next export into dest, or Settle, goes on or back.
+func (r *Repo) ReplaceExport(ctx context.Context, dest, commit string) (err error) {
+	if dest, err = filepath.Abs(dest); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if _, err := r.Settle(ctx, dest); err != nil {
+		return err
+	}
 	touched := func(why string) error {
 		return fault.Conflict("repo.touched", "The folder %s is left alone: %s. Name another folder.", dest, why)
 	}
@@ -201,31 +208,28 @@ func (r *Repo) ReplaceExport(ctx context.Context, dest, commit string) error {
 	if same, err := r.current(ctx, dest, commit); same || err != nil {
 		return err
 	}
-	temp, err := os.MkdirTemp(dest, ".layercake-export-")
+	st, err := r.store.newStaging(dest)
 	if err != nil {
-		return fmt.Errorf("export: %w", err)
+		return err
 	}
-	if err := r.exportInto(ctx, temp, commit); err != nil {
-		return errors.Join(full(err), RemoveTree(temp))
+	defer func() { err = errors.Join(err, st.close()) }()
+	if err := r.exportInto(ctx, st.path(stagedNew), commit); err != nil {
+		return errors.Join(full(err), st.drop())
 	}
 	ctx = context.WithoutCancel(ctx) // from here to the end, or back
-	aside, err := os.MkdirTemp(dest, ".layercake-replaced-")
-	if err != nil {
-		return errors.Join(fmt.Errorf("export: %w", err), RemoveTree(temp))
+	if err := st.setAside(dest); err != nil {
+		return errors.Join(err, st.back(dest))
 	}
-	if err := moveAll(dest, aside, temp, aside); err != nil {
-		return errors.Join(fmt.Errorf("export: %w", err), moveAll(aside, dest), os.Remove(aside), RemoveTree(temp))
-	}
-	if why, err = r.Touched(ctx, aside); why != "" {
+	if why, err = r.Touched(ctx, st.path(stagedEarlier)); why != "" {
 		err = touched(why)
 	}
+	if err == nil {
+		err = st.decide()
+	}
 	if err != nil {
-		return errors.Join(err, moveAll(aside, dest), os.Remove(aside), RemoveTree(temp))
+		return errors.Join(err, st.back(dest))
 	}
-	if err := moveUp(temp, dest); err != nil {
-		return fmt.Errorf("export, the earlier one is in %s: %w", aside, err)
-	}
-	return RemoveTree(aside)
+	return st.finish(dest)
 }
 
 // current reports whether an untouched export shows what would be exported now.
@@ -248,22 +252,4 @@ func (r *Repo) current(ctx context.Context, dest, commit string) (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// moveAll moves what is in a folder into another one, but for the paths named.
-func moveAll(from, to string, but ...string) error {
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		path := filepath.Join(from, e.Name())
-		if slices.Contains(but, path) {
-			continue
-		}
-		if err := os.Rename(path, filepath.Join(to, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
 }

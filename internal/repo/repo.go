@@ -40,6 +40,16 @@ type Store struct {
 
 	mu    sync.Mutex
 	repos map[string]*Repo
+
+	onStep func() // in tests: dies where a process could
+}
+
+// step stands between two things of which a process that dies may have done the
+// first alone.
+func (s *Store) step() {
+	if s.onStep != nil {
+		s.onStep()
+	}
 }
 
 // Repo is the repository of one project; it may be used by many goroutines.

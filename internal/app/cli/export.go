@@ -50,7 +50,7 @@ func (c *exportCmd) check() error {
 	absent := errors.Is(err, fs.ErrNotExist)
 	switch c.As {
 	case "folder":
-		if !absent && (err != nil || len(entries) > 0) {
+		if !absent && (err != nil || len(entries) > 0) && !repo.Unfinished(c.Path) {
 			return fault.Invalid("export.exists", "%s is no empty folder, and nothing is written over. Name another one.", c.Path)
 		}
 	case "zip", "bundle":

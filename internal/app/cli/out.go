@@ -12,6 +12,7 @@ import (
 
 	"github.com/layercake-app/layercake/internal/app"
 	"github.com/layercake-app/layercake/internal/fault"
+	"github.com/layercake-app/layercake/internal/repo"
 )
 
 // checkOut refuses, before anything is opened or made, an output folder that
@@ -37,6 +38,9 @@ func checkOut(s app.Settings, out string) error {
 		if e.Name() == ".git" && app.HasDatabase(s) {
 			return nil // it may be what this project left there: its repository knows
 		}
+	}
+	if app.HasDatabase(s) && repo.Unfinished(out) {
+		return nil // the same
 	}
 	return notEmpty(out)
 }
@@ -67,11 +71,15 @@ func unusable(out string, cause error) error {
 }
 
 func notEmpty(out string) error {
+	if repo.Unfinished(out) {
+		return fault.Invalid("out.not_empty", "The output folder %s holds an export that was cut short. Run the command again that made it, which goes on with it, or name another folder with --out.", out)
+	}
 	return fault.Invalid("out.not_empty", "The output folder %s is not empty. Name another one with --out, or empty it.", out)
 }
 
 // checkExport refuses an output folder that something is in, unless it is what
-// an earlier run of this very project left there and nobody has changed.
+// an earlier run of this very project left there and nobody has changed. What
+// was cut short there is finished first, or taken back.
 func (c *runCmd) checkExport(ctx context.Context, a *app.App, id string) error {
 	entries, err := os.ReadDir(c.Out)
 	switch {
@@ -82,7 +90,14 @@ func (c *runCmd) checkExport(ctx context.Context, a *app.App, id string) error {
 	case id == "":
 		return notEmpty(c.Out)
 	}
-	why, err := a.Repos.Repo(id).Touched(ctx, c.Out)
+	r := a.Repos.Repo(id)
+	if repo.Unfinished(c.Out) {
+		if _, err := r.Settle(ctx, c.Out); err != nil {
+			return err
+		}
+		return c.checkExport(ctx, a, id)
+	}
+	why, err := r.Touched(ctx, c.Out)
 	if why != "" {
 		return fault.Invalid("out.not_empty", "The output folder %s is not empty, and is left alone: %s. Move it away and run the same command again, or get the repository with `layercake export %s DIR`.", c.Out, why, id)
 	}
