@@ -374,6 +374,21 @@ func TestKilledExportGoesOn(t *testing.T) {
 	}
 }
 
+// A run whose export fails inside says that the log has the details, and so it
+// does.
+func TestFailedExportIsLogged(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	if err := os.Symlink("nowhere", p.out); err != nil { // in its place no folder can be put
+		t.Fatal(err)
+	}
+	a := p.idea("bookmarks", "--until", "G0")
+	a.want(t, 1, "failed")
+	if !strings.Contains(a.result.Reason, "The log has the details") || !strings.Contains(a.stderr, "export failed") || !strings.Contains(a.stderr, "not a directory") {
+		t.Errorf("reason %q, log %s", a.result.Reason, a.stderr)
+	}
+}
+
 // A project leaves the house as a folder, a zip and a bundle, and over nothing.
 func TestExport(t *testing.T) {
 	t.Parallel()

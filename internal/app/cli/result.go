@@ -79,6 +79,9 @@ func (c *runCmd) finish(e *env, a *app.App, id string, o app.Outcome, v *view, c
 			o.Status, o.Reason = "waiting", app.Interrupted
 		default:
 			o.Status, o.Reason, cause = "failed", fault.Public(err), err
+			if kind := fault.KindOf(err); kind == fault.KindInternal || kind == fault.KindUnavailable {
+				e.log.ErrorContext(e.ctx, "export failed", "out", c.Out, "error", err) // what the message keeps to itself
+			}
 		}
 		if o.Status != "completed" {
 			res.Status, res.Reason = o.Status, o.Reason
