@@ -3,6 +3,7 @@ package bundle
 import (
 	"archive/zip"
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -68,6 +69,23 @@ func TestHonestRepositories(t *testing.T) {
 			holds(t, zipped(t, clone, ""), Options{})
 		})
 	}
+}
+
+// What LayerCake exports as a zip verifies, with its links in place.
+func TestHonestZip(t *testing.T) {
+	t.Parallel()
+	s := &story{t: t, link: "docs/START.md"}
+	out := s.tell()
+	holds(t, out, Options{})
+	path := filepath.Join(t.TempDir(), "x.zip")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.repo.ExportZip(t.Context(), f, ""), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, path, Options{})
 }
 
 // zipped makes a zip of a folder.
@@ -435,7 +453,8 @@ func TestEmptyDataFolder(t *testing.T) {
 	}
 }
 
-func TestZipBudget(t *testing.T) {
+// A zip is unpacked into its folder, within its budget, and never out of it.
+func TestUnzip(t *testing.T) {
 	t.Parallel()
 	type entry struct {
 		name string
@@ -443,14 +462,25 @@ func TestZipBudget(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		entries []entry
+		links   []string // path and target in turn, at the end of the zip
 		budget  uint64
 		want    string
 	}{
-		"within":            {[]entry{{"a", 500}, {"b/c", 524}}, 1 << 10, ""},
-		"one too large":     {[]entry{{"a", 1025}}, 1 << 10, "more than"},
-		"together too much": {[]entry{{"a", 600}, {"b", 600}}, 1 << 10, "more than"},
-		"twice the same":    {[]entry{{"a", 1}, {"a", 2}}, 1 << 10, "twice"},
-		"out of the folder": {[]entry{{"../a", 1}}, 1 << 10, "leads out"},
+		"within":                    {[]entry{{"a", 500}, {"b/c", 524}}, nil, 1 << 10, ""},
+		"one too large":             {[]entry{{"a", 1025}}, nil, 1 << 10, "more than"},
+		"together too much":         {[]entry{{"a", 600}, {"b", 600}}, nil, 1 << 10, "more than"},
+		"twice the same":            {[]entry{{"a", 1}, {"a", 2}}, nil, 1 << 10, "twice"},
+		"links within":              {[]entry{{"a", 1}, {"b/c", 1}}, []string{"b/d", "../a", "e/f", "../b"}, 1 << 10, ""},
+		"a link out of the folder":  {nil, []string{"b/d", "../../a"}, 1 << 10, "leads out"},
+		"a link to a system's file": {nil, []string{"b/d", "/etc/passwd"}, 1 << 10, "leads out"},
+		"a link into .git":          {nil, []string{"d", ".git/config"}, 1 << 10, "leads out"},
+		"a link with a long target": {nil, []string{"d", strings.Repeat("a/", 1000)}, 1 << 12, "leads out"},
+		"a link twice":              {nil, []string{"d", "a", "d", "b"}, 1 << 10, "twice"},
+		"a link in place of a file": {[]entry{{"d", 1}}, []string{"d", "a"}, 1 << 10, "twice"},
+		"a link behind a file":      {[]entry{{"d", 1}}, []string{"d/e", "a"}, 1 << 10, "twice"},
+		"a file behind a link":      {[]entry{{"d/e", 1}}, []string{"d", "a"}, 1 << 10, "twice"},
+		"a link behind a link":      {nil, []string{"a/b", "..", "a/b/c/d", "../../../x"}, 1 << 10, "twice"},
+		"out of the folder":         {[]entry{{"../a", 1}}, nil, 1 << 10, "leads out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -469,6 +499,17 @@ func TestZipBudget(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			for i := 0; i < len(c.links); i += 2 {
+				h := &zip.FileHeader{Name: c.links[i]}
+				h.SetMode(fs.ModeSymlink | 0o777)
+				w, err := z.CreateHeader(h)
+				if err == nil {
+					_, err = io.WriteString(w, c.links[i+1])
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
 			if err := z.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -478,6 +519,11 @@ func TestZipBudget(t *testing.T) {
 			err = unzip(context.WithoutCancel(t.Context()), path, dir, c.budget)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(fault.Public(err), c.want)) {
 				t.Fatalf("%v, want %q", err, c.want)
+			}
+			for i := 0; c.want == "" && i < len(c.links); i += 2 {
+				if target, err := os.Readlink(filepath.Join(dir, c.links[i])); target != c.links[i+1] {
+					t.Errorf("%s leads to %q, %v", c.links[i], target, err)
+				}
 			}
 			if written, err := os.ReadDir(dir); err == nil && c.want == "more than" && len(written) > 0 {
 				t.Errorf("%d entries were unpacked before it was refused", len(written))

@@ -27,6 +27,7 @@ type story struct {
 	commit    func(code string, put map[string][]byte) // what records a decision
 	late      map[string]string                        // files that are merged after the last decision
 	open      bool                                     // the change is not completed
+	link      string                                   // a link to the project's description that comes with the code
 
 	repo   *repo.Repo
 	head   string
@@ -132,6 +133,17 @@ func (s *story) decide(code, typ string) {
 	}
 }
 
+// linked commits a symbolic link at path, as an agent does.
+func (s *story) linked(path string) (commit string) {
+	s.t.Helper()
+	tree, err := s.repo.Worktree(s.t.Context(), "run_1", s.head)
+	s.must(err)
+	s.must(os.Symlink("PROJECT.md", filepath.Join(tree.Dir(), filepath.FromSlash(path))))
+	commit, _, err = tree.Commit(s.t.Context(), repo.CommitSpec{Author: author, When: s.clock, Message: "Link"})
+	s.must(err)
+	return commit
+}
+
 // tell makes the repository and returns its folder.
 func (s *story) tell() string {
 	s.t.Helper()
@@ -148,6 +160,9 @@ func (s *story) tell() string {
 	s.decide("G0", "workspace_ready")
 	s.add(platform, "gate.skipped", map[string]any{"change": 1, "gate": "G1", "reason": "no need"})
 	s.put("Code", map[string][]byte{"main.go": []byte("package main\n\nfunc main() {}\n"), ".gitignore": []byte("/bin/\n")})
+	if s.link != "" {
+		s.head = s.linked(s.link)
+	}
 	s.decide("G5", "build_output")
 	for name, text := range s.late {
 		s.put("Late work", map[string][]byte{name: []byte(text)})

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/layercake-app/layercake/internal/fault"
+	"github.com/layercake-app/layercake/internal/repo"
 )
 
 // What a zip may hold: bytes of all its files together, and entries.
@@ -62,12 +63,18 @@ func unzip(ctx context.Context, path, dir string, budget uint64) (err error) {
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
 	left = budget
+	var links []*zip.File
 	for _, f := range z.File {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if !filepath.IsLocal(f.Name) || !f.Mode().IsRegular() && !f.Mode().IsDir() {
+		link := f.Mode().Type() == fs.ModeSymlink
+		if !filepath.IsLocal(f.Name) || !f.Mode().IsRegular() && !f.Mode().IsDir() && !link {
 			return broken("the zip has the entry %q, which leads out of it or is no file. Make the zip again, of the exported folder alone.", f.Name)
+		}
+		if link {
+			links = append(links, f)
+			continue
 		}
 		n, err := unpack(root, f, left)
 		if err != nil {
@@ -78,7 +85,37 @@ func unzip(ctx context.Context, path, dir string, budget uint64) (err error) {
 		}
 		left -= n
 	}
+	return unpackLinks(root, links)
+}
+
+// unpackLinks makes the symbolic links, after everything else, so that nothing is
+// written through one. All their folders are there before the first, so that
+// none lies behind another.
+func unpackLinks(root *os.Root, links []*zip.File) error {
+	for _, f := range links {
+		if err := placed(f, root.MkdirAll(filepath.Dir(filepath.FromSlash(f.Name)), 0o700)); err != nil {
+			return err
+		}
+	}
+	for _, f := range links {
+		target, err := linkTarget(f)
+		if err != nil || repo.CheckLink(f.Name, target) != nil {
+			return broken("the link %q of the zip leads out of it, or to no plain path. Make the zip again, of the exported folder alone.", f.Name)
+		}
+		if err := placed(f, root.Symlink(target, filepath.FromSlash(f.Name))); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+func linkTarget(f *zip.File) (string, error) {
+	in, err := f.Open()
+	if err != nil {
+		return "", err
+	}
+	target, err := io.ReadAll(io.LimitReader(in, repo.MaxPath+1))
+	return string(target), errors.Join(err, in.Close())
 }
 
 func tooBig(budget uint64) error {

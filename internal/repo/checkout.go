@@ -88,7 +88,7 @@ func (r *Repo) writeFiles(ctx context.Context, root *os.Root, files []File) erro
 // otherwise say where the bytes go.
 func writeFile(root *os.Root, f File, data []byte) error {
 	if f.Mode == ModeLink {
-		if err := checkLink(f.Path, string(data)); err != nil {
+		if err := CheckLink(f.Path, string(data)); err != nil {
 			return err
 		}
 		return root.Symlink(string(data), f.Path)

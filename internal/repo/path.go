@@ -161,10 +161,11 @@ func fold(s string) string {
 	return strings.ToLower(s)
 }
 
-// checkLink refuses a symbolic link whose target is not inside the tree. A
+// CheckLink says whether a symbolic link at path may have that target, which must
+// be inside the tree; the answer no is a fault of kind invalid with the reason. A
 // target may climb only at its start: "a/../.." reads as inside but leaves the
 // tree when a is itself a link to a folder further up.
-func checkLink(path, target string) error {
+func CheckLink(path, target string) error {
 	if why := linkFlaw(path, target); why != "" {
 		return fault.Invalid("repo.symlink", "The symbolic link %s to %q is refused: %s. Replace it by a file, or by a relative link within the repository.", path, cut(target, 120), why)
 	}

@@ -207,7 +207,7 @@ func (s *scan) file(root *os.Root, e entry) error {
 		if err != nil {
 			return errMoving
 		}
-		if err := checkLink(e.path, target); err != nil {
+		if err := CheckLink(e.path, target); err != nil {
 			return s.flaw(err)
 		}
 		s.links[e.path] = target
