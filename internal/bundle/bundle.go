@@ -17,6 +17,7 @@ import (
 
 	"github.com/layercake-app/layercake/internal/event"
 	"github.com/layercake-app/layercake/internal/fault"
+	"github.com/layercake-app/layercake/internal/repo"
 )
 
 // Options say how strict a verification is.
@@ -37,19 +38,34 @@ func (r *Report) holds(format string, args ...any) {
 	r.Claims = append(r.Claims, fmt.Sprintf(format, args...))
 }
 
+const codeBroken = "verify.broken"
+
 // broken is a claim that does not hold.
 func broken(format string, args ...any) error {
-	return fault.Conflict("verify.broken", "%s", fmt.Sprintf(format, args...))
+	return fault.Conflict(codeBroken, "%s", fmt.Sprintf(format, args...))
+}
+
+// Broken reports whether err is a claim that was found not to hold. Any other
+// error of Verify kept it from finding out.
+func Broken(err error) bool { return fault.CodeOf(err) == codeBroken }
+
+// found makes a broken claim of an error that is about what is verified; one
+// about this machine, or a caller that went away, stays what it is.
+func found(err error, format string, args ...any) error {
+	if !repo.About(err) {
+		return err
+	}
+	return broken(format, args...)
 }
 
 var validHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // Verify checks what lies at path: a data folder, a repository, or a zip of
-// one. The report lists what holds; the error names the first claim that does
-// not. It changes nothing and creates nothing, but for the working files that
-// SQLite lays beside a database. What cannot be verified at all, because there
-// is nothing of the kind at path, is a fault of kind invalid with the code
-// "verify.path" or "verify.expect".
+// one. The report lists what holds; an error that is Broken names the first claim
+// that does not, and any other error says what kept Verify from finding out. It
+// changes nothing and creates nothing, but for the working files that SQLite lays
+// beside a database. What cannot be verified at all, because there is nothing of
+// the kind at path, is a fault of kind invalid.
 func Verify(ctx context.Context, path string, opt Options) (Report, error) {
 	var r Report
 	if opt.Expect != "" && !validHash.MatchString(opt.Expect) {

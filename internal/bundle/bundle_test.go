@@ -17,6 +17,7 @@ import (
 	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/flow"
 	"github.com/layercake-app/layercake/internal/gate"
+	"github.com/layercake-app/layercake/internal/repo"
 )
 
 // holds wants a verification without a broken claim.
@@ -33,8 +34,8 @@ func holds(t *testing.T, path string, opt Options) Report {
 func breaks(t *testing.T, path string, opt Options, words ...string) {
 	t.Helper()
 	r, err := verified(t, path, opt)
-	if err == nil {
-		t.Fatalf("it was verified: %s", strings.Join(r.Claims, "\n"))
+	if !Broken(err) {
+		t.Fatalf("nothing was found broken: %v\n%s", err, strings.Join(r.Claims, "\n"))
 	}
 	for _, w := range words {
 		if !strings.Contains(fault.Public(err), w) {
@@ -238,6 +239,58 @@ func TestWhatGitWouldRun(t *testing.T) {
 			holds(t, clone, Options{})
 		})
 	}
+}
+
+// What keeps verify from finding out is not called broken: it proves nothing of
+// what lies there.
+func TestOwnTroubleIsNotBroken(t *testing.T) {
+	t.Parallel()
+	out := (&story{t: t}).tell()
+	cancelled, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("told to stop"))
+	archive := zipped(t, out, "")
+	bare := t.TempDir()
+	write(t, bare, "README.md", "# Plants\n")
+	linked := filepath.Join(t.TempDir(), "linked")
+	git(t, out, "worktree", "add", "-q", linked)
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		path string
+		code string
+	}{
+		"a caller that goes away from a repository": {cancelled, out, "internal"},
+		"a caller that goes away from a zip":        {cancelled, archive, "internal"},
+		"a zip without a repository":                {t.Context(), zipped(t, bare, ""), "verify.path"},
+		"a zip over the limit":                      {t.Context(), overLimit(t), "verify.zip"},
+		"what is no zip":                            {t.Context(), filepath.Join(out, "main.go"), "verify.path"},
+		"a worktree of another repository":          {t.Context(), linked, "repo.none"},
+	} {
+		if _, err := Verify(c.ctx, c.path, Options{}); err == nil || Broken(err) || fault.CodeOf(err) != c.code {
+			t.Errorf("%s: %v (%s), want %s", name, err, fault.CodeOf(err), c.code)
+		}
+	}
+	if err := full(&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}); fault.KindOf(err) != fault.KindFull {
+		t.Errorf("a full disk: %v", err)
+	}
+	if err := unread(&repo.Deviation{Path: "x", What: "cannot be read", Unread: fs.ErrPermission}); Broken(err) || !fault.Ours(err) {
+		t.Errorf("an unreadable file: %v", err)
+	}
+}
+
+// overLimit is a zip that says of itself that it unpacks to more than is allowed.
+func overLimit(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.zip")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := zip.NewWriter(f)
+	_, err = z.CreateRaw(&zip.FileHeader{Name: "a", UncompressedSize64: maxZipBytes + 1})
+	if err := errors.Join(err, z.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func pipe(t *testing.T, path string) {

@@ -41,8 +41,11 @@ func verifyData(ctx context.Context, dir string, opt Options, r *Report) (err er
 		return err
 	}
 	d, err := db.Open(ctx, db.Config{Path: filepath.Join(dir, databaseFile), ReadOnly: true})
-	if err != nil {
+	if fault.CodeOf(err) == "db.foreign" {
 		return broken("the database of the data folder cannot be used: %s", fault.Public(err))
+	}
+	if err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	return d.Read(ctx, func(ctx context.Context, tx *db.Tx) error { return f.verify(ctx, tx, opt, r) })
@@ -73,7 +76,7 @@ func (f *folder) readRefs(ctx context.Context) error {
 		}
 		tags, err := git.Tags(ctx)
 		if err != nil {
-			return broken("the tags of project %s cannot be read: restore its repository from a backup", e.Name())
+			return found(err, "the tags of project %s cannot be read: restore its repository from a backup", e.Name())
 		}
 		at.tags = byName(tags)
 		f.repos[e.Name()] = at
@@ -107,7 +110,9 @@ func (f *folder) verify(ctx context.Context, tx *db.Tx, opt Options, r *Report) 
 
 // project checks one project: its log, its rows and its repository.
 func (f *folder) project(ctx context.Context, tx *db.Tx, p project.Project, opt Options, r *Report) (*history, error) {
-	if err := event.Verify(ctx, tx, p.ID); err != nil {
+	if err := event.Verify(ctx, tx, p.ID); errors.As(err, new(*event.Broken)) {
+		return nil, broken("%s", fault.Public(err))
+	} else if err != nil {
 		return nil, err
 	}
 	events, err := event.All(ctx, tx, p.ID)
@@ -182,7 +187,7 @@ func (f *folder) proofs(ctx context.Context, tx *db.Tx, c project.Change, h *his
 		case fault.CodeOf(err) == "blob.corrupt":
 			return broken("the log of %s %s of change %d was changed. Restore it from a backup.", row.Type, row.ID, c.Number)
 		case err != nil:
-			return broken("the log of %s %s of change %d cannot be read: %s", row.Type, row.ID, c.Number, fault.Public(err))
+			return found(err, "the log of %s %s of change %d cannot be read: %s", row.Type, row.ID, c.Number, fault.Public(err))
 		case sum(log) != row.LogSHA256:
 			return broken("the log of %s %s of change %d was changed", row.Type, row.ID, c.Number)
 		}
@@ -238,10 +243,10 @@ func verifyDecisions(ctx context.Context, tx *db.Tx, c project.Change, h *histor
 func (f *folder) repository(ctx context.Context, p project.Project, h *history, made []gate.Decision, opt Options, r *Report) error {
 	git, err := repo.InspectBare(f.gitDir(p.ID)) //nolint:contextcheck // it bounds its own time: it must end also when the caller is gone
 	if err != nil {
-		return broken("the repository of %s is missing from %s. Restore it from a backup.", p.ID, f.gitDir(p.ID))
+		return found(err, "the repository of %s is missing from %s. Restore it from a backup.", p.ID, f.gitDir(p.ID))
 	}
 	if _, err := git.Files(ctx, p.Head); err != nil {
-		return broken("the head of %s cannot be read: %s", p.ID, fault.Public(err))
+		return found(err, "the head of %s cannot be read: %s", p.ID, fault.Public(err))
 	}
 	if err := git.Check(ctx, p.Head); err != nil {
 		return damaged(err)

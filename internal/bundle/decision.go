@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -120,11 +119,11 @@ func anchored(message string, e event.Event) bool {
 func (p *place) recorded(ctx context.Context, d decided) error {
 	for _, id := range []string{d.Head, d.Commit} {
 		if _, err := p.git.Files(ctx, id); err != nil {
-			return broken("%s was decided on %s, and that commit cannot be read: %s", d, short(id), fault.Public(err))
+			return found(err, "%s was decided on %s, and that commit cannot be read: %s", d, short(id), fault.Public(err))
 		}
 	}
 	if within, err := p.git.IsAncestor(ctx, d.Commit, p.head); err != nil {
-		return err
+		return damaged(err)
 	} else if !within {
 		return broken("%s was recorded on %s, which is not in the history of %s. Check out the branch main.", d, short(d.Commit), short(p.head))
 	}
@@ -143,7 +142,7 @@ func (p *place) recorded(ctx context.Context, d decided) error {
 func (p *place) beyond(ctx context.Context, from, to string) (string, error) {
 	changed, err := p.git.Changed(ctx, from, to)
 	if err != nil {
-		return "", broken("the commits %s and %s cannot be compared: %s", short(from), short(to), fault.Public(err))
+		return "", found(err, "the commits %s and %s cannot be compared: %s", short(from), short(to), fault.Public(err))
 	}
 	for _, path := range changed {
 		if !strings.HasPrefix(path, flow.EvidenceRoot+"/") {
@@ -189,9 +188,12 @@ func (p *place) statement(ctx context.Context, d decided) (st flow.Statement, er
 	path := flow.StatementPath(d.Change, d.Gate, d.nth)
 	then, err := p.git.Read(ctx, d.Commit, path)
 	if err != nil {
-		return st, broken("%s carries no %s", short(d.Commit), path)
+		return st, found(err, "%s carries no %s", short(d.Commit), path)
 	}
 	now, err := p.git.Read(ctx, p.head, path)
+	if err != nil && !repo.About(err) {
+		return st, err
+	}
 	if err != nil || !bytes.Equal(now, then) {
 		return st, broken("%s was changed since %s was decided", path, d)
 	}
@@ -271,7 +273,7 @@ func (p *place) checkEvidence(ctx context.Context, where string, st flow.Stateme
 	}
 	log, err := p.log(ctx, e.LogSHA256)
 	if err != nil {
-		return broken("%s rests on %s, whose log %s cannot be read. Get it again from where it came from.", where, e.Type, e.LogSHA256)
+		return found(err, "%s rests on %s, whose log %s cannot be read. Get it again from where it came from.", where, e.Type, e.LogSHA256)
 	}
 	if got := sum(log); got != e.LogSHA256 {
 		return broken("the log of %s at %s was changed: its SHA-256 is %s, not %s", e.Type, st.Gate, got, e.LogSHA256)
@@ -319,13 +321,13 @@ func readEvents(get func(path string) ([]byte, error)) ([]event.Event, error) {
 	var chain flow.Chain
 	data, err := get(headFile)
 	if err != nil {
-		return nil, broken("the repository carries no %s, so it has no evidence", headFile)
+		return nil, found(err, "the repository carries no %s, so it has no evidence", headFile)
 	}
 	if err := json.Unmarshal(data, &chain); err != nil || chain.Project == "" {
 		return nil, broken("%s cannot be read, or names no project", headFile)
 	}
 	if data, err = get(eventsFile); err != nil {
-		return nil, broken("the repository carries no %s that can be read", eventsFile)
+		return nil, found(err, "the repository carries no %s that can be read", eventsFile)
 	}
 	var events []event.Event
 	for line := range bytes.Lines(data) {
@@ -355,8 +357,8 @@ func sum(data []byte) string {
 
 // damaged makes a claim of what git says of a repository.
 func damaged(err error) error {
-	if f, ok := fault.As(err); ok && !errors.Is(err, context.Canceled) {
-		return broken("git finds the repository damaged: %s", f.Message)
+	if f, ok := fault.As(err); ok {
+		return found(err, "git finds the repository damaged: %s", f.Message)
 	}
-	return err
+	return found(err, "git finds the repository damaged. Get it again from where it came from, or from a backup.")
 }

@@ -44,7 +44,7 @@ func verifyRepository(ctx context.Context, dir string, opt Options, r *Report) e
 	}
 	head, err := git.Show(ctx, "HEAD")
 	if err != nil {
-		return broken("the checked-out commit cannot be read. Check out the branch main.")
+		return found(err, "the checked-out commit cannot be read. Check out the branch main.")
 	}
 	if err := committed(ctx, git, head, dir); err != nil {
 		return err
@@ -88,13 +88,23 @@ func committed(ctx context.Context, git *repo.Repo, head, dir string) error {
 	for _, name := range []string{"/events.jsonl", "/head.json"} {
 		want, err := git.Read(ctx, head, flow.EvidenceRoot+name)
 		if err != nil {
-			return broken("the commit %s carries no %s%s", short(head), flow.EvidenceRoot, name)
+			return found(err, "the commit %s carries no %s%s", short(head), flow.EvidenceRoot, name)
 		}
-		if got, err := repo.ReadIn(dir, flow.EvidenceRoot+name, repo.MaxFileSize); err != nil || !bytes.Equal(got, want) {
+		got, err := repo.ReadIn(dir, flow.EvidenceRoot+name, repo.MaxFileSize)
+		if err != nil && !repo.About(err) {
+			return err
+		}
+		if err != nil || !bytes.Equal(got, want) {
 			return broken("%s%s was changed since it was committed", flow.EvidenceRoot, name)
 		}
 	}
 	return nil
+}
+
+// unread says what to do about a file or folder that cannot be read, which
+// proves nothing.
+func unread(d *repo.Deviation) error {
+	return fault.Unavailable("verify.unread", "%s %s, so nobody knows what it holds. Give yourself the permission to read the whole folder, and verify again.", d.Path, d.What).Because(d)
 }
 
 // obeyed refuses a folder in which the next git command would do what somebody
@@ -102,10 +112,13 @@ func committed(ctx context.Context, git *repo.Repo, head, dir string) error {
 func obeyed(ctx context.Context, git *repo.Repo) error {
 	err := git.CheckSetup(ctx)
 	var d *repo.Deviation
-	if errors.As(err, &d) {
-		return broken("%s %s. If that is not your doing, run no git command in the folder and do not use it; if it is, take it out, or clone the repository afresh and verify the clone.", d.Path, d.What)
+	switch {
+	case !errors.As(err, &d):
+		return damaged(err)
+	case d.Unread != nil:
+		return unread(d)
 	}
-	return damaged(err)
+	return broken("%s %s. If that is not your doing, run no git command in the folder and do not use it; if it is, take it out, or clone the repository afresh and verify the clone.", d.Path, d.What)
 }
 
 // unchanged refuses a folder that holds anything else than the commit does.
@@ -113,6 +126,9 @@ func unchanged(ctx context.Context, git *repo.Repo, head string) error {
 	err := git.Compare(ctx, head)
 	var d *repo.Deviation
 	if errors.As(err, &d) {
+		if d.Unread != nil {
+			return unread(d)
+		}
 		return broken("%s %s (%s), so nobody approved the folder as it is. If that is not your doing, do not use it; to verify the commit alone, clone the repository afresh, without conversion of line ends, and verify the clone.", d.Path, d.What, short(head))
 	}
 	if fault.KindOf(err) == fault.KindInvalid {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/repo"
@@ -25,17 +26,28 @@ const (
 func verifyZip(ctx context.Context, path string, opt Options, r *Report) (err error) {
 	dir, err := os.MkdirTemp("", "layercake-verify-")
 	if err != nil {
-		return fmt.Errorf("make folder: %w", err)
+		return fault.Unavailable("verify.temp", "The zip cannot be unpacked in %s, the folder for temporary files. Name another one in the variable TMPDIR.", os.TempDir()).Because(err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if err := unzip(ctx, path, dir, maxZipBytes); err != nil {
-		return err
+		return full(err)
 	}
 	top := dir
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) == 1 && entries[0].IsDir() && entries[0].Name() != ".git" {
 		top = filepath.Join(dir, entries[0].Name())
 	}
+	if _, err := os.Lstat(filepath.Join(top, ".git")); err != nil {
+		return fault.Invalid("verify.path", "The zip %s holds no git repository. Make it of an exported folder, with the .git in it.", path)
+	}
 	return verifyRepository(ctx, top, opt, r)
+}
+
+// full makes an error about a full disk one that a person can act on.
+func full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fault.Full("verify.full", "The disk of %s is full, where the zip is unpacked. Free some space, or name another folder in the variable TMPDIR.", os.TempDir()).Because(err)
+	}
+	return err
 }
 
 // unzip unpacks the file at path into the empty folder dir, when it holds no

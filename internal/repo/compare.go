@@ -10,19 +10,44 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/layercake-app/layercake/internal/fault"
 )
 
 // Deviation is the error that the file or folder at Path is not what a commit
-// holds there; What is a clause that follows the path.
+// holds there; What is a clause that follows the path. Unread is set when nobody
+// knows, because the system did not let it be read, and says why.
 type Deviation struct {
-	Path string
-	What string
+	Path   string
+	What   string
+	Unread error
 }
 
 // Error says where and what.
 func (d *Deviation) Error() string { return d.Path + " " + d.What }
+
+// Unwrap returns why it was not read.
+func (d *Deviation) Unwrap() error { return d.Unread }
+
+func deviation(path, what string) error { return &Deviation{Path: path, What: what} }
+
+func unread(path string, why error) error {
+	return &Deviation{Path: path, What: "cannot be read", Unread: why}
+}
+
+// About reports whether err is about what a repository holds, and not about this
+// machine, its limits, or a caller that went away.
+func About(err error) bool {
+	var d *Deviation
+	if errors.As(err, &d) {
+		return d.Unread == nil
+	}
+	if f, ok := fault.As(err); ok {
+		return !fault.Ours(f) && f.Kind != fault.KindTooLarge && f.Code != "repo.permission"
+	}
+	return exitCode(err) > 0
+}
 
 // maxFolders bounds how many folders Compare looks into.
 const maxFolders = 100_000
@@ -53,7 +78,7 @@ func compare(ctx context.Context, dir string, files []File, exact bool) error {
 	}
 	for _, f := range files {
 		if !c.seen[f.Path] {
-			return &Deviation{f.Path, "is missing"}
+			return deviation(f.Path, "is missing")
 		}
 	}
 	return nil
@@ -73,11 +98,11 @@ func (c *comparison) folder(dir string) error {
 		return context.Cause(c.ctx)
 	}
 	if c.folders++; c.folders > maxFolders {
-		return &Deviation{dir, fmt.Sprintf("is one of more than %d folders", maxFolders)}
+		return deviation(dir, fmt.Sprintf("is one of more than %d folders", maxFolders))
 	}
 	entries, err := c.list(dir)
 	if err != nil {
-		return &Deviation{dir, "cannot be read"}
+		return unread(dir, err)
 	}
 	before := len(c.seen)
 	for _, e := range entries {
@@ -94,7 +119,7 @@ func (c *comparison) folder(dir string) error {
 		}
 	}
 	if c.exact && len(c.seen) == before && dir != "." {
-		return &Deviation{dir, foreign}
+		return deviation(dir, foreign)
 	}
 	return nil
 }
@@ -115,13 +140,23 @@ const foreign = "is not part of the commit"
 func (c *comparison) file(path string) error {
 	want, ok := find(c.files, path)
 	if !ok {
-		return &Deviation{path, foreign}
+		return deviation(path, foreign)
 	}
 	c.seen[path] = true
-	if blob, err := c.blob(path, want); err != nil || blob != want.Blob {
-		return &Deviation{path, "is not what the commit holds"}
+	blob, err := c.blob(path, want)
+	switch {
+	case withheld(err):
+		return unread(path, err)
+	case err != nil || blob != want.Blob:
+		return deviation(path, "is not what the commit holds")
 	}
 	return nil
+}
+
+// withheld reports whether the system did not let something be read, whatever it
+// holds.
+func withheld(err error) bool {
+	return slices.ContainsFunc([]error{fs.ErrPermission, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM}, func(e error) bool { return errors.Is(err, e) })
 }
 
 var errOtherKind = errors.New("it is another kind of file, or has another size or permission")

@@ -1,10 +1,14 @@
 package repo
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/layercake-app/layercake/internal/fault"
@@ -81,5 +85,37 @@ func TestCompareAsksNoFilter(t *testing.T) {
 	var d *Deviation
 	if err := other.Compare(t.Context(), commit); !errors.As(err, &d) || d.Path != "src/a.go" {
 		t.Error(err)
+	}
+}
+
+// An error about this machine says nothing of what a repository holds.
+func TestAbout(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{context.Canceled, false},
+		{errors.New("told to stop"), false},
+		{fault.Unavailable("git.missing", "x"), false},
+		{fault.Full("repo.full", "x"), false},
+		{fault.TooLarge("repo.output", "x"), false},
+		{fault.Invalid("repo.permission", "x"), false},
+		{&gitError{code: -1, err: errors.New("killed")}, false},
+		{unread("a", fs.ErrPermission), false},
+		{deviation("a", "is missing"), true},
+		{&gitError{code: 128, err: errors.New("exit status 128")}, true},
+		{fault.NotFound("repo.commit", "x"), true},
+		{fault.Invalid("repo.damaged", "x"), true},
+	} {
+		if got := About(fmt.Errorf("look: %w", c.err)); got != c.want {
+			t.Errorf("%v: %v, want %v", c.err, got, c.want)
+		}
+	}
+	for err, want := range map[error]bool{nil: false, errOtherKind: false, fs.ErrNotExist: false, &fs.PathError{Err: syscall.EACCES}: true, &fs.PathError{Err: syscall.EIO}: true} {
+		if got := withheld(err); got != want {
+			t.Errorf("%v is withheld: %v", err, got)
+		}
 	}
 }

@@ -33,10 +33,10 @@ func (r *Repo) CheckSetup(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			return &Deviation{".git/" + path, "cannot be read"}
+			return unread(".git/"+path, err)
 		}
 		if what := setupFlaw(path, d); what != "" {
-			return &Deviation{".git/" + path, what}
+			return deviation(".git/"+path, what)
 		}
 		return nil
 	})
@@ -55,7 +55,7 @@ func (r *Repo) CheckSetup(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("check setup: %w", err)
 	case len(replaced) > 0:
-		return &Deviation{".git", "holds " + strings.TrimSpace(string(replaced)) + ", which shows another object in place of a committed one"}
+		return deviation(".git", "holds "+strings.TrimSpace(string(replaced))+", which shows another object in place of a committed one")
 	}
 	return nil
 }
@@ -103,17 +103,17 @@ func (r *Repo) checkConfig(ctx context.Context, root *os.Root, name string) erro
 	}
 	path := ".git/" + name
 	if err != nil {
-		return &Deviation{path, "cannot be read"}
+		return unread(path, err)
 	}
 	defer func() { _ = f.Close() }() // opened for reading
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxConfig {
-		return &Deviation{path, fmt.Sprintf("is no file of at most %d MB", maxConfig>>20)}
+		return deviation(path, fmt.Sprintf("is no file of at most %d MB", maxConfig>>20))
 	}
 	args := []string{"config", "--file", "-", "--no-includes", "--list", "-z"}
 	listed, err := r.run(ctx, call{args: args, stdin: io.LimitReader(f, maxConfig)})
 	if exitCode(err) > 0 {
-		return &Deviation{path, "cannot be read by git"}
+		return deviation(path, "cannot be read by git")
 	}
 	if err != nil {
 		return fmt.Errorf("check setup: %w", err)
@@ -121,7 +121,7 @@ func (r *Repo) checkConfig(ctx context.Context, root *os.Root, name string) erro
 	for setting := range strings.SplitSeq(strings.TrimSuffix(string(listed), "\x00"), "\x00") {
 		key, value, _ := strings.Cut(setting, "\n")
 		if !r.harmless(key, value) {
-			return &Deviation{path, "sets " + cut(key, 120) + ", which is not known to be harmless"}
+			return deviation(path, "sets "+cut(key, 120)+", which is not known to be harmless")
 		}
 	}
 	return nil

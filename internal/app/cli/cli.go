@@ -151,6 +151,9 @@ func execute(e *env, cmd *commands, args []string) error {
 	}
 	e.log = slog.New(slog.NewTextHandler(e.term.Err, &slog.HandlerOptions{Level: level(e.settings.LogLevel)}))
 	if err := kctx.Run(e); err != nil {
+		if e.ctx.Err() != nil && !errors.As(err, new(exit)) {
+			return fault.Unavailable("interrupted", "Interrupted. Run the same command again.").Because(err)
+		}
 		if fault.KindOf(err) == fault.KindInternal && !errors.As(err, new(exit)) {
 			e.log.ErrorContext(e.ctx, "command failed", "error", err)
 		}

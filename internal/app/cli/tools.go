@@ -19,7 +19,8 @@ type verifyCmd struct {
 	Expect       string `help:"Refuse another history: the hash of the last event, as verify printed it." placeholder:"HASH"`
 }
 
-// Run checks every claim and prints the first broken one last. What the claims
+// Run checks every claim and prints the first broken one last. What keeps it from
+// checking is an error like any other, and not called broken. What the claims
 // quote was written by whoever made the evidence.
 func (c *verifyCmd) Run(e *env) error {
 	if err := something(c.Path); err != nil {
@@ -29,15 +30,12 @@ func (c *verifyCmd) Run(e *env) error {
 	for _, claim := range report.Claims {
 		fmt.Fprintf(e.term.Out, "holds   %s\n", oneLine(claim))
 	}
-	if err != nil {
-		if code := fault.CodeOf(err); code == "verify.path" || code == "verify.expect" {
-			return err
-		}
+	switch {
+	case err != nil && e.ctx.Err() == nil && bundle.Broken(err):
 		fmt.Fprintf(e.term.Out, "BROKEN  %s\n", oneLine(fault.Public(err)))
-		if fault.KindOf(err) == fault.KindInternal {
-			e.log.ErrorContext(e.ctx, "verify failed", "error", err)
-		}
 		return exit(ExitFailed)
+	case err != nil:
+		return err // nothing was found out
 	}
 	fmt.Fprintf(e.term.Out, "Verified: %d claims hold.\n", len(report.Claims))
 	return nil

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -12,6 +13,39 @@ import (
 	"github.com/layercake-app/layercake/internal/app/cli"
 	"github.com/layercake-app/layercake/internal/event"
 )
+
+// Without git, when told to stop, or without room to unpack a zip, verify says
+// that and not that the evidence is broken.
+func TestVerifySaysWhatKeepsItFromChecking(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "git", "init", "--quiet", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	archive := filepath.Join(t.TempDir(), "x.zip")
+	if err := os.WriteFile(archive, []byte("PK\x05\x06"+strings.Repeat("\x00", 18)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	for _, c := range []struct {
+		name, key, value, path string
+		ctx                    context.Context
+		says                   string
+	}{
+		{"no git", "PATH", t.TempDir(), dir, t.Context(), "git was not found"},
+		{"told to stop", "LC_ALL", "C", dir, stopped, "Interrupted. Run the same command again."},
+		{"no temporary folder", "TMPDIR", filepath.Join(dir, "none"), archive, t.Context(), "TMPDIR"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv(c.key, c.value)
+			var out, errs bytes.Buffer
+			code := cli.Main(c.ctx, []string{"verify", c.path}, cli.Terminal{In: strings.NewReader(""), Out: &out, Err: &errs})
+			if code != cli.ExitFailed || strings.Contains(out.String(), "BROKEN") || !strings.Contains(errs.String(), c.says) {
+				t.Errorf("exit %d: %s%s", code, &out, &errs)
+			}
+		})
+	}
+}
 
 // What the evidence quotes cannot pass for a verdict of the program itself.
 func TestVerifyQuotesStay(t *testing.T) {
