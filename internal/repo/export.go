@@ -271,13 +271,16 @@ func addToZip(archive *zip.Writer, dir, path string, d fs.DirEntry) error {
 }
 
 // ExportBundle writes the branch main, on commit or where it is, and all tags to
-// one file at path, which git clone and git fetch read. An existing file is
-// replaced once the new one is whole.
+// one file at path, which git clone and git fetch read. It is there when it is
+// whole; what is there already is a fault of kind conflict and stays as it is.
 func (r *Repo) ExportBundle(ctx context.Context, path, commit string) (err error) {
 	if err := r.ready(); err != nil {
 		return err
 	}
 	if path, err = filepath.Abs(path); err != nil {
+		return fmt.Errorf("export bundle: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("export bundle: %w", err)
 	}
 	r.store.sweep(filepath.Dir(path))
@@ -295,10 +298,39 @@ func (r *Repo) ExportBundle(ctx context.Context, path, commit string) (err error
 		err = syncDir(temp)
 	}
 	if err == nil {
-		err = os.Rename(temp, path)
+		err = place(temp, path)
 	}
 	if err := errors.Join(err, st.drop()); err != nil {
 		return fmt.Errorf("export bundle: %w", err)
+	}
+	return nil
+}
+
+// place gives the file temp the name path as well, at which nothing may be.
+func place(temp, path string) error {
+	err := os.Link(temp, path)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = copyTo(temp, path) // there are file systems without links
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fault.Conflict("out.exists", "%s is there already, and nothing is written over. Name another file.", path).Because(err)
+	}
+	return err
+}
+
+func copyTo(temp, path string) error {
+	in, err := os.Open(temp)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()                                       // opened for reading
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) // a person's own file, for others to read
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return errors.Join(err, os.Remove(path)) // half of a bundle is none
 	}
 	return nil
 }

@@ -195,10 +195,8 @@ func TestExportBundle(t *testing.T) {
 	r, commit := exportable(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "project.bundle")
-	for range 2 { // an old one is replaced
-		if err := r.ExportBundle(t.Context(), file, ""); err != nil {
-			t.Fatal(err)
-		}
+	if err := r.ExportBundle(t.Context(), file, ""); err != nil {
+		t.Fatal(err)
 	}
 	plain(t, dir, "clone", "-q", file, "clone")
 	clone := filepath.Join(dir, "clone")
@@ -207,6 +205,26 @@ func TestExportBundle(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
 		t.Fatal("something was left beside the bundle", entries, err)
 	}
+}
+
+// A bundle makes the folder it goes to, and is written over nothing, also when
+// that appeared while it was made.
+func TestExportBundleWritesOverNothing(t *testing.T) {
+	t.Parallel()
+	r, _ := exportable(t)
+	dir := filepath.Join(t.TempDir(), "more", "than", "absent")
+	file := filepath.Join(dir, "project.bundle")
+	if err := r.ExportBundle(t.Context(), file, ""); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "project.bundle", "mine")
+	refused(t, r.ExportBundle(t.Context(), file, ""), fault.KindConflict, "out.exists", file)
+	write(t, dir, "other", "a bundle")
+	for range 2 { // where there are no links, it is copied
+		_ = copyTo(filepath.Join(dir, "other"), filepath.Join(dir, "copy"))
+		_ = copyTo(filepath.Join(dir, "other"), file)
+	}
+	equal(t, "files", contents(t, dir), map[string]string{"project.bundle": "mine", "other": "a bundle", "copy": "a bundle"})
 }
 
 func TestCheckout(t *testing.T) {

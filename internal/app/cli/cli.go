@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -139,8 +140,9 @@ func execute(e *env, cmd *commands, args []string) error {
 		return exit(code)
 	}
 	if err != nil {
-		cmd.Run.JSON = false // nobody knows yet what was meant
 		fmt.Fprintf(e.term.Err, "layercake: %s\n", usage(err))
+		cmd.Run.JSON = wantsJSON(args)
+		e.ended = &result{Status: "failed", Reason: usage(err)}
 		return exit(ExitUsage)
 	}
 	if kctx.Command() == "version" {
@@ -160,6 +162,15 @@ func execute(e *env, cmd *commands, args []string) error {
 		return err
 	}
 	return nil
+}
+
+// wantsJSON reports whether words that the command line cannot read ask for a run
+// with --json, whose last line is a result whatever happens.
+func wantsJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return len(args) > 0 && args[0] == "run" && slices.Contains(args, "--json")
 }
 
 // usage is what to do about words that the command line cannot read.

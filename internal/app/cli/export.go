@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/layercake-app/layercake/internal/app"
 	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/repo"
@@ -15,7 +17,7 @@ import (
 
 type exportCmd struct {
 	Project string `arg:"" help:"Name (or its beginning) or id of a project."`
-	Path    string `arg:"" help:"Where it goes: a folder that is empty or absent, or a file that is absent." type:"path"`
+	Path    string `arg:"" help:"Where it goes: a folder that is empty or absent, or a file that is absent. Folders above it are made." type:"path"`
 	As      string `help:"folder, zip or bundle (a file that git clone reads). When left out the ending of PATH says: .zip, .bundle, else a folder." placeholder:"KIND"`
 	Data    string `help:"Folder that holds everything LayerCake keeps." placeholder:"DIR"`
 }
@@ -46,11 +48,11 @@ func (c *exportCmd) check() error {
 	case c.As == "":
 		c.As = "folder"
 	}
-	entries, err := os.ReadDir(c.Path)
-	absent := errors.Is(err, fs.ErrNotExist)
+	_, err := os.Lstat(c.Path)
+	absent := errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
 	switch c.As {
 	case "folder":
-		if !absent && (err != nil || len(entries) > 0) && !repo.Unfinished(c.Path) {
+		if entries, err := os.ReadDir(c.Path); !absent && (err != nil || len(entries) > 0) && !repo.Unfinished(c.Path) {
 			return fault.Invalid("export.exists", "%s is no empty folder, and nothing is written over. Name another one.", c.Path)
 		}
 	case "zip", "bundle":
@@ -60,7 +62,18 @@ func (c *exportCmd) check() error {
 	default:
 		return fault.Invalid("export.kind", "--as %q is unknown. Use folder, zip or bundle.", c.As)
 	}
-	return writable(c.Path, above(c.Path))
+	dir := above(c.Path)
+	if c.As == "folder" && !absent {
+		dir = c.Path
+	}
+	if err := mayWrite(dir); err != nil {
+		return c.unusable(dir, err)
+	}
+	return nil
+}
+
+func (c *exportCmd) unusable(dir string, cause error) error {
+	return fault.Invalid("export.unusable", "Nothing can be written to %s: %s is no folder, or may not be written. Name another path, or give yourself the permission.", c.Path, dir).Because(cause)
 }
 
 func (c *exportCmd) export(e *env, a *app.App) error {
@@ -90,9 +103,13 @@ func (c *exportCmd) write(ctx context.Context, r *repo.Repo, commit string) erro
 	case "bundle":
 		return r.ExportBundle(ctx, c.Path, commit)
 	}
+	dir := filepath.Dir(c.Path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return c.unusable(dir, err)
+	}
 	f, err := os.OpenFile(c.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) // a person's own file, for others to read
 	if err != nil {
-		return unusable(c.Path, err)
+		return c.unusable(dir, err)
 	}
 	if err := errors.Join(r.ExportZip(ctx, f, commit), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(c.Path)) // half of a zip is none

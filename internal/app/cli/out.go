@@ -57,13 +57,24 @@ func above(dir string) string {
 }
 
 func writable(out, dir string) error {
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return unusable(out, err)
-	}
-	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+	if err := mayWrite(dir); err != nil {
 		return unusable(out, err)
 	}
 	return nil
+}
+
+var errNoFolder = errors.New("it is no folder")
+
+// mayWrite reports why nothing can be made in dir.
+func mayWrite(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = errNoFolder
+	}
+	if err != nil {
+		return err
+	}
+	return unix.Access(dir, unix.W_OK|unix.X_OK)
 }
 
 func unusable(out string, cause error) error {
