@@ -7,8 +7,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-
-	"github.com/layercake-app/layercake/internal/fault"
 )
 
 // checkSecrets looks for credentials in every file of the commit, and in every
@@ -34,40 +32,54 @@ func checkSecrets(ctx context.Context, w *work) (outcome, error) {
 	}
 	w.figure("files", float64(scanned))
 	w.figure("bytes", float64(bytesRead))
-	commits, hits, err := w.scanHistory(ctx)
+	past, err := w.scanHistory(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
-	w.figure("commits", float64(commits))
+	hits := past.found
+	w.figure("commits", float64(past.commits))
 	w.figure("findings", float64(len(found)+len(hits)))
-	w.log.say("%d files, %d commits since the base of the change", scanned, commits)
+	w.log.say("%d files, %d commits since the base of the change", scanned, past.commits)
 	for _, hit := range slices.Concat(found, hits) {
 		w.log.say("%s", hit)
+	}
+	for _, name := range past.unread {
+		w.log.say("not read: %s", name)
 	}
 	switch {
 	case len(found) > 0:
 		return fail("%d secret(s) in the files: %s; take them out, and revoke them", len(found), list(found)), nil
 	case len(hits) > 0:
 		return fail("%d secret(s) in the history of this change, though no longer in its files: %s; revoke them, then waive this proof with that as the reason", len(hits), list(hits)), nil
+	case len(past.unread) > 0:
+		return blocked("%d file(s) in the history of this change, though no longer in its files, are larger than %d MB and were not read: %s; look at them, then waive this proof with that as the reason", len(past.unread), maxFileRead>>20, list(past.unread)), nil
 	}
-	return pass("no secret in %d files and %d commits", scanned, commits), nil
+	return pass("no secret in %d files and %d commits", scanned, past.commits), nil
+}
+
+// history is what the earlier commits of a change held: findings, and files too
+// large to be read, each with its commit.
+type history struct {
+	commits       int
+	found, unread []string
 }
 
 // scanHistory looks at what commits since the base held and the commit itself
 // no longer holds.
-func (w *work) scanHistory(ctx context.Context) (commits int, found []string, err error) {
+func (w *work) scanHistory(ctx context.Context) (history, error) {
+	var h history
 	if w.repo == nil {
-		return 0, nil, nil
+		return h, nil
 	}
 	log, err := w.repo.Log(ctx, w.subject.Commit, 0)
 	if err != nil {
-		return 0, nil, fmt.Errorf("read history: %w", err)
+		return h, fmt.Errorf("read history: %w", err)
 	}
 	before, seen := map[string]bool{}, map[string]bool{}
 	if w.subject.Base != "" {
 		old, err := w.repo.Log(ctx, w.subject.Base, 0)
 		if err != nil {
-			return 0, nil, fmt.Errorf("read history of the base: %w", err)
+			return h, fmt.Errorf("read history of the base: %w", err)
 		}
 		for _, e := range old {
 			before[e.Commit] = true
@@ -80,46 +92,47 @@ func (w *work) scanHistory(ctx context.Context) (commits int, found []string, er
 		if before[e.Commit] || e.Commit == w.subject.Commit {
 			continue
 		}
-		commits++
-		hits, err := w.scanCommit(ctx, e.Commit, seen)
-		if err != nil {
-			return commits, nil, err
+		if err := w.scanCommit(ctx, e.Commit, seen, &h); err != nil {
+			return h, err
 		}
-		found = append(found, hits...)
+		h.commits++
 	}
-	return commits, found, nil
+	return h, nil
 }
 
-func (w *work) scanCommit(ctx context.Context, commit string, seen map[string]bool) ([]string, error) {
+func (w *work) scanCommit(ctx context.Context, commit string, seen map[string]bool, h *history) error {
 	files, err := w.repo.Files(ctx, commit)
 	if err != nil {
-		return nil, fmt.Errorf("list files of %s: %w", commit, err)
+		return fmt.Errorf("list files of %s: %w", commit, err)
 	}
 	var names []string
 	for _, f := range files {
-		if !seen[f.Blob] && f.Size <= maxFileRead {
-			seen[f.Blob] = true
+		switch {
+		case seen[f.Blob]:
+		case f.Size > maxFileRead:
+			h.unread = append(h.unread, f.Path+" in commit "+short(commit))
+		default:
 			names = append(names, f.Path)
 		}
+		seen[f.Blob] = true
 	}
 	if len(names) == 0 {
-		return nil, nil
+		return nil
 	}
 	texts, err := w.repo.ReadFiles(ctx, commit, names...)
-	if err != nil && fault.KindOf(err) != fault.KindTooLarge {
-		return nil, fmt.Errorf("read files of %s: %w", commit, err)
+	if err != nil {
+		return fmt.Errorf("read files of %s: %w", commit, err)
 	}
-	var found []string
 	for _, name := range names {
 		hits, err := scanSecrets(name, texts[name])
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, h := range hits {
-			found = append(found, h+" in commit "+short(commit))
+		for _, hit := range hits {
+			h.found = append(h.found, hit+" in commit "+short(commit))
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // scanSecrets names each finding by rule, file and line; the secret itself is

@@ -55,6 +55,20 @@ func TestSecretInHistory(t *testing.T) {
 	}
 }
 
+// TestHistoryThatIsNotReadIsNotVouchedFor names what was too large to be read,
+// by file and commit, unless it was there before the change.
+func TestHistoryThatIsNotReadIsNotVouchedFor(t *testing.T) {
+	t.Parallel()
+	const project = "prj_large_history"
+	large := files{"dump.sql": "-- " + awsKey + "\n" + strings.Repeat("x", maxFileRead)}
+	first := commitOn(t, project, "", half.with(large))
+	second := commitOn(t, project, first, half)
+	third := commitOn(t, project, second, half.with(files{"README.md": "x"}))
+	res := runOn(t, Subject{Project: project, Type: Secrets, Commit: third})
+	want(t, res, Blocked, "in the history", "dump.sql in commit "+first[:12], "8 MB", "waive")
+	want(t, runOn(t, Subject{Project: project, Type: Secrets, Commit: third, Base: second}), Pass)
+}
+
 func TestDependencies(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
