@@ -110,22 +110,13 @@ func ended(what string, res sandbox.Result, text []byte) *outcome {
 }
 
 // buildPrograms compiles every package and links the programs among them, or
-// only the one of a folder, into w.tmp/bin. It returns their names.
+// only the one of a folder, into w.tmp/bin. It returns their names there.
 func (w *work) buildPrograms(ctx context.Context, p *goProduct, only string) ([]string, *outcome, error) {
-	var names []string
+	var mains []*goPackage
 	for _, pkg := range p.packages {
 		if pkg.main && (only == "" || pkg.dir == path.Clean(only)) {
-			names = append(names, execName(importPath(p.path, pkg.dir)))
+			mains = append(mains, pkg)
 		}
-	}
-	argv := []string{"go", "build", "-ldflags=-s -w"}
-	if len(names) > 0 {
-		argv = append(argv, "-o", "/out/bin/")
-	}
-	if only == "" {
-		argv = append(argv, "./...")
-	} else {
-		argv = append(argv, folder(path.Clean(only)))
 	}
 	unlock := w.r.lock(w.subject.Project)
 	defer unlock()
@@ -133,24 +124,76 @@ func (w *work) buildPrograms(ctx context.Context, p *goProduct, only string) ([]
 	if err != nil {
 		return nil, nil, err
 	}
-	bin := filepath.Join(cache, "out", "bin")
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return nil, nil, fmt.Errorf("make output folder: %w", err)
+	what := "./..."
+	if only != "" {
+		what = folder(path.Clean(only))
 	}
-	if out, err := w.compile(ctx, p, cache, w.tree.dir, argv); out != nil || err != nil {
-		return nil, out, err
+	batches := p.batches(mains)
+	if len(batches) != 1 {
+		// Nothing to link, or programs that would be written over each other.
+		if out, err := w.compile(ctx, p, cache, w.tree.dir, []string{"go", "build", "-ldflags=-s -w", what}); out != nil || err != nil {
+			return nil, out, err
+		}
 	}
-	return names, nil, w.keep(bin, "bin", names)
+	if err := os.MkdirAll(filepath.Join(w.tmp, "bin"), 0o755); err != nil {
+		return nil, nil, fmt.Errorf("make folder of programs: %w", err)
+	}
+	names := p.programNames(mains)
+	var kept []string
+	for k, batch := range batches {
+		sub := fmt.Sprintf("bin%d", k)
+		argv := []string{"go", "build", "-ldflags=-s -w", "-o", "/out/" + sub + "/"}
+		if len(batches) == 1 {
+			argv = append(argv, what)
+		} else {
+			argv = append(argv, folders(batch)...)
+		}
+		if err := os.MkdirAll(filepath.Join(cache, "out", sub), 0o755); err != nil {
+			return nil, nil, fmt.Errorf("make output folder: %w", err)
+		}
+		if out, err := w.compile(ctx, p, cache, w.tree.dir, argv); out != nil || err != nil {
+			return nil, out, err
+		}
+		links := map[string]string{}
+		for _, pkg := range batch {
+			links[execName(importPath(p.path, pkg.dir))] = names[pkg]
+			kept = append(kept, names[pkg])
+		}
+		if err := w.keep(filepath.Join(cache, "out", sub), "bin", links); err != nil {
+			return nil, nil, err
+		}
+	}
+	return kept, nil, nil
 }
 
-// keep links files out of a folder that the next compilation may change.
-func (w *work) keep(from, to string, names []string) error {
+// programNames gives each program a name of its own in one folder: the one that
+// the go command gives it, with a number where an earlier one has it already.
+func (p *goProduct) programNames(mains []*goPackage) map[*goPackage]string {
+	taken := map[string]bool{}
+	for _, pkg := range mains {
+		taken[execName(importPath(p.path, pkg.dir))] = true
+	}
+	names, used := map[*goPackage]string{}, map[string]bool{}
+	for _, pkg := range mains {
+		plain := execName(importPath(p.path, pkg.dir))
+		name := plain
+		for n := 2; used[name] || name != plain && taken[name]; n++ {
+			name = fmt.Sprintf("%s-%d", plain, n)
+		}
+		names[pkg], used[name] = name, true
+	}
+	return names
+}
+
+// keep links files out of a folder that the next compilation may change, each
+// under the name that it is to have.
+func (w *work) keep(from, to string, links map[string]string) error {
 	dir := filepath.Join(w.tmp, to)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make folder of programs: %w", err)
 	}
-	for _, name := range names {
-		if err := os.Link(filepath.Join(from, name), filepath.Join(dir, name)); err != nil {
+	for name, as := range links {
+		if err := os.Link(filepath.Join(from, name), filepath.Join(dir, as)); err != nil {
 			return fmt.Errorf("keep program: %w", err)
 		}
 	}

@@ -30,7 +30,7 @@ type goPackage struct {
 	// testFiles are what go test compiles besides.
 	testFiles []string
 	excluded  []string // test files that a build constraint leaves out
-	main      bool
+	main      bool     // a program, not only the tests of one
 }
 
 // goTest is one func TestX(t *testing.T).
@@ -131,7 +131,7 @@ func loadPackage(t *tree, context *build.Context, dir string) (*goPackage, error
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	p := &goPackage{dir: dir, name: b.Name, main: b.Name == "main", tests: map[string]*goTest{}, others: map[string]bool{}}
+	p := &goPackage{dir: dir, name: b.Name, main: b.Name == "main" && len(b.GoFiles) > 0, tests: map[string]*goTest{}, others: map[string]bool{}}
 	for _, f := range b.GoFiles {
 		p.files = append(p.files, path.Join(dir, f))
 	}

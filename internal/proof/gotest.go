@@ -82,12 +82,12 @@ func (w *work) runGoTests(ctx context.Context, p *goProduct, pkgs []*goPackage) 
 	return runs, nil, nil
 }
 
-// batches splits all test packages so that no two of one batch give their
-// binaries the same name; a package always lands in the same batch.
-func (p *goProduct) batches() [][]*goPackage {
+// batches splits packages so that no two of one batch give their binaries the
+// same name.
+func (p *goProduct) batches(pkgs []*goPackage) [][]*goPackage {
 	var out [][]*goPackage
 	used := map[string]int{}
-	for _, pkg := range p.testPackages([]string{"./..."}) {
+	for _, pkg := range pkgs {
 		name := execName(importPath(p.path, pkg.dir))
 		k := used[name]
 		used[name]++
@@ -97,6 +97,12 @@ func (p *goProduct) batches() [][]*goPackage {
 		out[k] = append(out[k], pkg)
 	}
 	return out
+}
+
+// testBatches are the batches of all test packages, so that one always lands in
+// the same batch.
+func (p *goProduct) testBatches() [][]*goPackage {
+	return p.batches(p.testPackages([]string{"./..."}))
 }
 
 func (p *goProduct) binary(pkg *goPackage) string {
@@ -126,17 +132,17 @@ func (w *work) compileTests(ctx context.Context, p *goProduct, pkgs []*goPackage
 		return nil, out, err
 	}
 	var runs []*packageRun
-	for k, batch := range p.batches() {
+	for k, batch := range p.testBatches() {
 		sub := fmt.Sprintf("test%d", k)
-		var names []string
+		links := map[string]string{}
 		for _, pkg := range batch {
 			if !slices.Contains(pkgs, pkg) {
 				continue
 			}
-			names = append(names, p.binary(pkg))
+			links[p.binary(pkg)] = p.binary(pkg)
 			runs = append(runs, &packageRun{pkg: pkg, canary: canaries[pkg.dir], binary: sub + "/" + p.binary(pkg)})
 		}
-		if err := w.keep(filepath.Join(cache, "out", sub), "tests/"+sub, names); err != nil {
+		if err := w.keep(filepath.Join(cache, "out", sub), "tests/"+sub, links); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -163,7 +169,7 @@ func (w *work) compileNow(ctx context.Context, p *goProduct, pkgs []*goPackage, 
 }
 
 func (w *work) compileBatches(ctx context.Context, p *goProduct, pkgs []*goPackage, cache string) (*outcome, error) {
-	for k, batch := range p.batches() {
+	for k, batch := range p.testBatches() {
 		sub := fmt.Sprintf("test%d", k)
 		argv := []string{
 			"go", "test", "-c", "-vet=off", "-cover", "-covermode=set", "-coverpkg=./...", "-ldflags=-s -w",

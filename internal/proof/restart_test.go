@@ -50,7 +50,7 @@ func TestATornProgramIsMadeAnew(t *testing.T) {
 	r := ownRunner(t)
 	s := Subject{Project: testProject, Change: "chg_1", Gate: "G5", Type: Preview, Commit: commit(t, plants)}
 	passes(t, r, s)
-	found, err := filepath.Glob(filepath.Join(r.cfg.Cache, "go-*", testProject, "out", "bin", "*"))
+	found, err := filepath.Glob(filepath.Join(r.cfg.Cache, "go-*", testProject, "out", "bin*", "*"))
 	if err != nil || len(found) == 0 {
 		t.Fatal(found, err)
 	}
