@@ -24,7 +24,11 @@ func (w *work) goProduct(ctx context.Context) (*goProduct, *outcome, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := loadModule(w.tree)
+	tags, err := w.goTags(ctx, tool)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := loadModule(w.tree, tags)
 	if err != nil {
 		out := fail("%s", err)
 		return nil, &out, nil

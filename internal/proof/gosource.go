@@ -2,6 +2,7 @@ package proof
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -12,9 +13,11 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/layercake-app/layercake/internal/sandbox"
 )
 
 // goPackage is a folder of Go files as the go command would build it here.
@@ -55,8 +58,9 @@ type goModule struct {
 	parseErrs []string
 }
 
-// loadModule reads go.mod and the packages of a tree. Its error is for people.
-func loadModule(t *tree) (*goModule, error) {
+// loadModule reads go.mod and the packages of a tree as a Go with these tags
+// builds them. Its error is for people.
+func loadModule(t *tree, tags goTags) (*goModule, error) {
 	data, err := t.read("go.mod")
 	if err != nil {
 		return nil, errors.New("there is no go.mod at the top of the repository; a Go product needs one")
@@ -66,12 +70,12 @@ func loadModule(t *tree) (*goModule, error) {
 		return nil, err
 	}
 	m.vendored = t.has("vendor/modules.txt")
-	context := buildContext(t)
+	build := buildContext(t, tags)
 	for _, dir := range t.dirs(".go") {
 		if nested(t, dir) {
 			continue
 		}
-		p, err := loadPackage(t, context, dir)
+		p, err := loadPackage(t, build, dir)
 		if err != nil {
 			m.parseErrs = append(m.parseErrs, err.Error())
 			continue
@@ -94,11 +98,40 @@ func nested(t *tree, dir string) bool {
 	return false
 }
 
+// goTags are what decides, besides the name of a file, whether a Go compiles
+// it: its processor, its releases and its experiments.
+type goTags struct {
+	arch          string
+	release, tool []string
+}
+
+const askTags = `{{context.GOARCH}}|{{join context.ReleaseTags " "}}|{{join context.ToolTags " "}}`
+
+// goTags asks the Go of the sandbox, which may be another than the one that
+// compiled this program: what it compiles has to be read.
+func (w *work) goTags(ctx context.Context, tool sandbox.Tool) (goTags, error) {
+	var out recorder
+	res, err := w.r.cfg.Sandbox.Run(ctx, sandbox.Spec{
+		Argv: []string{"go", "list", "-f", askTags, "unsafe"}, Tools: []sandbox.Tool{tool}, Env: append(goEnv(false), "GOCACHE=/tmp/gocache"),
+		Stdout: &out, Stderr: &out, Limits: sandbox.Limits{Time: 30 * time.Second},
+	})
+	if err != nil {
+		return goTags{}, err
+	}
+	text := strings.TrimSpace(string(out.bytes()))
+	parts := strings.Split(text, "|")
+	if res.ExitCode != 0 || len(parts) != 3 || !strings.HasPrefix(parts[1], "go1.1 ") {
+		return goTags{}, fmt.Errorf("ask go for its build tags: exit %d: %s", res.ExitCode, shorten(text, 200))
+	}
+	return goTags{arch: parts[0], release: strings.Fields(parts[1]), tool: strings.Fields(parts[2])}, nil
+}
+
 // buildContext answers as the go command does in the sandbox, reading from the
 // tree alone.
-func buildContext(t *tree) *build.Context {
+func buildContext(t *tree, tags goTags) *build.Context {
 	c := build.Default
-	c.GOOS, c.GOARCH, c.CgoEnabled = "linux", runtime.GOARCH, false
+	c.GOOS, c.GOARCH, c.CgoEnabled = "linux", tags.arch, false
+	c.ReleaseTags, c.ToolTags = tags.release, tags.tool
 	c.BuildTags, c.GOPATH, c.GOROOT = nil, "/nowhere", "/nowhere"
 	c.JoinPath = path.Join
 	c.IsAbsPath = path.IsAbs
@@ -122,8 +155,8 @@ func buildContext(t *tree) *build.Context {
 	return &c
 }
 
-func loadPackage(t *tree, context *build.Context, dir string) (*goPackage, error) {
-	b, err := context.ImportDir(dir, 0)
+func loadPackage(t *tree, c *build.Context, dir string) (*goPackage, error) {
+	b, err := c.ImportDir(dir, 0)
 	var none *build.NoGoError
 	if errors.As(err, &none) {
 		return nil, nil

@@ -1,13 +1,23 @@
 package proof
 
 import (
+	"go/build"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
 
+// ownTags are those of the Go that compiled these tests.
+func ownTags() goTags {
+	return goTags{arch: runtime.GOARCH, release: build.Default.ReleaseTags, tool: build.Default.ToolTags}
+}
+
 // meddle returns what the check would say of a product of these files.
-func meddle(t *testing.T, f files) string {
+func meddle(t *testing.T, f files) string { t.Helper(); return meddleIn(t, ownTags(), f) }
+
+func meddleIn(t *testing.T, tags goTags, f files) string {
 	t.Helper()
 	dir := t.TempDir()
 	writeTree(t, dir, files{"go.mod": "module example.com/x\n\ngo 1.26\n"}.with(f))
@@ -16,7 +26,7 @@ func meddle(t *testing.T, f files) string {
 		t.Fatal(err)
 	}
 	defer tree.close()
-	m, err := loadModule(tree)
+	m, err := loadModule(tree, tags)
 	if err != nil || len(m.parseErrs) > 0 {
 		t.Fatal(err, m.parseErrs)
 	}
@@ -110,6 +120,48 @@ func TestImportsNobodyLooksAt(t *testing.T) {
 	}
 	if got := meddle(t, files{"a.go": "package x\n\nimport _ \"example.com/x/internal/b\"\nimport . \"os\"\n"}); got != "a.go:4 imports os without its name; import it by name" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestFilesOfAnotherGoAreRead lists constraints that a newer Go, or one with
+// other experiments, fulfils and the Go of these tests does not.
+func TestFilesOfAnotherGoAreRead(t *testing.T) {
+	t.Parallel()
+	newer := ownTags()
+	newer.release, newer.tool = append(slices.Clone(newer.release), "go1.99"), append(slices.Clone(newer.tool), "goexperiment.later")
+	for _, constraint := range []string{"go1.99", "goexperiment.later", "linux && go1.99"} {
+		for _, file := range []string{"x.go", "x_test.go"} {
+			f := files{"a.go": "package x\n", file: "//go:build " + constraint + "\n\n" + goFile("x", `func init() { os.Stdout = nil }`)}
+			if got := meddleIn(t, newer, f); !strings.Contains(got, "replaces os.Stdout") {
+				t.Errorf("%s in %s: got %q", constraint, file, got)
+			}
+			if got := meddle(t, f); got != "" {
+				t.Errorf("%s in %s, which this Go leaves out: got %q", constraint, file, got)
+			}
+		}
+	}
+}
+
+// TestTagsComeFromTheSandbox holds what the Go of the sandbox says of itself
+// against its version.
+func TestTagsComeFromTheSandbox(t *testing.T) {
+	t.Parallel()
+	r := platform(t)
+	tool, err := r.cfg.Sandbox.Tool("go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags, err := (&work{r: r}).goTags(t.Context(), tool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, err := r.toolVersion(t.Context(), tool, "version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := tags.release[len(tags.release)-1]
+	if !strings.Contains(version, " "+last) || !strings.Contains(version, "/"+tags.arch) {
+		t.Errorf("%s has tags up to %s and is for %s", version, last, tags.arch)
 	}
 }
 
