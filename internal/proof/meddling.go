@@ -28,6 +28,9 @@ type source struct {
 	file    *ast.File
 	test    bool
 	imports map[string]string // name in this file → import path
+	path    string            // import path of its package
+	index   *goNames          // of the product
+	pointed map[ast.Expr]bool // where os.File is what a pointer points to
 	own     []string          // names that hold a way to start this binary again
 	found   []string
 }
@@ -36,22 +39,32 @@ type source struct {
 // and their report.
 func (w *work) meddling(p *goProduct) []string {
 	var found []string
-	for _, pkg := range p.packages {
-		var sources []*source
+	var all []*source
+	packages := make([][]*source, len(p.packages))
+	for i, pkg := range p.packages {
 		for _, name := range slices.Concat(pkg.files, pkg.testFiles) {
 			s, err := w.source(name)
 			if err != nil {
 				found = append(found, err.Error())
 				continue
 			}
+			packages[i] = append(packages[i], s)
+		}
+		all = append(all, packages[i]...)
+	}
+	index := indexGo(p.path, all)
+	for _, sources := range packages {
+		for _, s := range sources {
 			s.hidden(p)
 			s.look()
-			sources = append(sources, s)
 		}
 		testMains(sources)
 		for _, s := range sources {
 			found = append(found, s.found...)
 		}
+	}
+	if !index.spend(0) {
+		found = append(found, "the source is too large to be followed; split the product, or take generated code out of it")
 	}
 	return found
 }
@@ -63,12 +76,12 @@ func (w *work) source(name string) (*source, error) {
 		return nil, err
 	}
 	s := &source{name: name, set: token.NewFileSet(), test: strings.HasSuffix(name, "_test.go"), imports: map[string]string{}}
-	s.file, err = parser.ParseFile(s.set, name, text, parser.SkipObjectResolution|parser.ParseComments)
+	s.file, err = parser.ParseFile(s.set, name, text, parser.ParseComments)
 	if err != nil {
 		return nil, fmt.Errorf("%w; correct it", err)
 	}
 	for _, spec := range s.file.Imports {
-		at, _ := strconv.Unquote(spec.Path.Value) // the parser has seen that it is a string
+		at := unquoted(spec.Path)
 		as := path.Base(at)
 		if spec.Name != nil {
 			as = spec.Name.Name
@@ -81,11 +94,30 @@ func (w *work) source(name string) (*source, error) {
 	return s, nil
 }
 
+// unquoted is the text of a string, which the parser has seen to be one.
+func unquoted(x *ast.BasicLit) string {
+	text, _ := strconv.Unquote(x.Value)
+	return text
+}
+
 // watched are the packages whose use is looked at.
-var watched = []string{"os", "os/exec", "flag", "testing", "syscall", "golang.org/x/sys/unix"}
+var watched = []string{"os", "os/exec", "flag", "testing", "reflect", "syscall", "golang.org/x/sys/unix"}
 
 func (s *source) say(at ast.Node, format string, args ...any) {
-	s.found = append(s.found, fmt.Sprintf("%s:%d ", s.name, s.set.Position(at.Pos()).Line)+fmt.Sprintf(format, args...))
+	text := fmt.Sprintf("%s:%d ", s.name, s.set.Position(at.Pos()).Line) + fmt.Sprintf(format, args...)
+	if len(s.found) == 0 || s.found[len(s.found)-1] != text {
+		s.found = append(s.found, text)
+	}
+}
+
+// imported returns the import path that a name stands for.
+func (s *source) imported(e ast.Expr) (string, bool) {
+	id, ok := e.(*ast.Ident)
+	if !ok || id.Obj != nil {
+		return "", false
+	}
+	at, ok := s.imports[id.Name]
+	return at, ok
 }
 
 // is reports whether an expression is one of the names of a package.
@@ -104,7 +136,7 @@ func (s *source) is(e ast.Expr, pkg string, names ...string) bool {
 // command leaves out of "./...": nothing would test, measure or lint them.
 func (s *source) hidden(p *goProduct) {
 	for _, spec := range s.file.Imports {
-		at, _ := strconv.Unquote(spec.Path.Value)
+		at := unquoted(spec.Path)
 		if dir, ok := strings.CutPrefix(at, p.path+"/"); ok && (ignoredDir(dir) || p.leavesOut(dir)) {
 			s.say(spec, "imports %s, a folder that no check looks at; move the package to another folder", dir)
 		}
@@ -133,15 +165,21 @@ func (s *source) look() {
 		}
 	}
 	s.restarts()
+	s.pointed = map[ast.Expr]bool{}
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		switch x := n.(type) {
 		case *ast.AssignStmt:
-			for _, left := range x.Lhs {
+			for i, left := range x.Lhs {
 				s.target(left)
+				if len(x.Lhs) == len(x.Rhs) {
+					s.copied(left, x.Rhs[i])
+				}
 			}
 		case *ast.RangeStmt:
 			s.target(x.Key)
 			s.target(x.Value)
+		case *ast.StarExpr:
+			s.through(x)
 		case *ast.UnaryExpr:
 			if x.Op == token.AND && s.is(x.X, "os", "Stdout", "Stderr") {
 				s.say(x, "takes the address of os.%s; hand the function an io.Writer instead", name(x.X))
@@ -150,7 +188,12 @@ func (s *source) look() {
 			s.literal(x)
 		case *ast.SelectorExpr:
 			s.selector(x)
+		case *ast.CompositeLit:
+			s.pointed[x.Type] = true
 		case *ast.IndexExpr:
+			if s.is(x.X, "sync/atomic", "Pointer") {
+				s.pointed[x.Index] = true
+			}
 			if s.test && s.is(x.X, "os", "Args") && s.itself(x) {
 				s.say(x, "uses os.Args[0], the path of the test binary; a test never starts itself again, build the program and start that")
 			}
@@ -173,52 +216,16 @@ func name(e ast.Expr) string {
 	return ""
 }
 
-// target refuses to assign to the standard output, or to what it points to.
+// target refuses to assign to the standard output.
 func (s *source) target(left ast.Expr) {
 	switch x := left.(type) {
 	case *ast.ParenExpr:
 		s.target(x.X)
-	case *ast.StarExpr:
-		if s.is(x.X, "os", "Stdout", "Stderr") || slices.Contains(s.files(), name(x.X)) {
-			s.say(left, "overwrites an open file; hand the function an io.Writer instead")
-		}
 	case *ast.SelectorExpr:
 		if s.is(x, "os", "Stdout", "Stderr") {
 			s.say(left, "replaces os.%s; hand the function an io.Writer instead, or run the program with os/exec and read its output", name(x))
 		}
 	}
-}
-
-// files are the names of this file that are declared as *os.File or hold the
-// standard output.
-func (s *source) files() []string {
-	var out []string
-	ast.Inspect(s.file, func(n ast.Node) bool {
-		switch x := n.(type) {
-		case *ast.Field:
-			if star, ok := x.Type.(*ast.StarExpr); ok && s.is(star.X, "os", "File") {
-				for _, id := range x.Names {
-					out = append(out, id.Name)
-				}
-			}
-		case *ast.AssignStmt:
-			for i, right := range x.Rhs {
-				if s.is(right, "os", "Stdout", "Stderr") && len(x.Lhs) == len(x.Rhs) {
-					out = append(out, name(x.Lhs[i]))
-				}
-			}
-		case *ast.ValueSpec:
-			star, ok := x.Type.(*ast.StarExpr)
-			file := ok && s.is(star.X, "os", "File")
-			for i, id := range x.Names {
-				if file || i < len(x.Values) && s.is(x.Values[i], "os", "Stdout", "Stderr") {
-					out = append(out, id.Name)
-				}
-			}
-		}
-		return true
-	})
-	return out
 }
 
 func (s *source) literal(x *ast.BasicLit) {
@@ -240,12 +247,22 @@ func (s *source) literal(x *ast.BasicLit) {
 }
 
 // raw are the system calls with which a process changes its own descriptors.
-var raw = []string{"Dup", "Dup2", "Dup3", "Syscall", "Syscall6", "Syscall9", "RawSyscall", "RawSyscall6", "RawSyscallNoError", "SyscallNoError", "FcntlInt"}
+// Exit is the one that testing does not notice.
+var raw = []string{"Exit", "Dup", "Dup2", "Dup3", "Syscall", "Syscall6", "Syscall9", "RawSyscall", "RawSyscall6", "RawSyscallNoError", "SyscallNoError", "FcntlInt"}
+
+// inTests are those that a product may use, and no test of it.
+var inTests = []string{"Exec", "Pipe", "Pipe2"}
 
 func (s *source) selector(x *ast.SelectorExpr) {
 	switch {
 	case s.is(x, "syscall", raw...), s.is(x, "golang.org/x/sys/unix", raw...):
-		s.say(x, "calls %s.%s, which can redirect the output of the tests; use os and os/exec", name(x.X), x.Sel.Name)
+		s.say(x, "calls %s.%s, which can redirect the output of the tests or end them unseen; use os and os/exec", name(x.X), x.Sel.Name)
+	case s.test && (s.is(x, "syscall", inTests...) || s.is(x, "golang.org/x/sys/unix", inTests...)):
+		s.say(x, "calls %s.%s, which can redirect the output of the tests or end them unseen; use os/exec", name(x.X), x.Sel.Name)
+	case s.test && s.is(x, "os", "Pipe"):
+		s.say(x, "makes a pipe; hand the function an io.Writer or an io.Reader, or a file of t.TempDir()")
+	case s.is(x, "os", "File"):
+		s.byValue(x)
 	case s.is(x, "testing", "MainStart", "Main", "RunTests", "RunExamples", "RunBenchmarks", "RegisterCover", "Init"):
 		s.say(x, "calls testing.%s; only the platform starts the tests", x.Sel.Name)
 	case s.test && s.is(x, "os", "Executable"):
@@ -263,6 +280,7 @@ func (s *source) call(x *ast.CallExpr) {
 	if (closes || s.is(x.Fun, "os", "NewFile")) && len(x.Args) > 0 && s.standard(x.Args[0]) {
 		s.say(x, "opens or closes the standard output by its number; hand the function an io.Writer instead")
 	}
+	s.handsFile(x)
 	if s.test && s.is(x.Fun, "flag", "Lookup", "Set") && len(x.Args) > 0 {
 		if _, plain := x.Args[0].(*ast.BasicLit); !plain {
 			s.say(x, "chooses a flag by a computed name, which may be one of the test binary; write the name out")

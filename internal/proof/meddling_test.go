@@ -173,8 +173,8 @@ func honest(m *testing.M) int { defer println("done"); return m.Run() }
 func code(m *testing.M) (code int) { code = m.Run(); println("done"); return code }
 func liar(m *testing.M) int { m.Run(); return 0 }
 func drops(m *testing.M) int { code := m.Run(); if code > 1 { return 1 }; return len("") }
-func ends(m *testing.M) { os.Exit(m.Run()) }
 `
+	const ends = `func ends(m *testing.M) { os.Exit(m.Run()) }`
 	for name, c := range map[string]struct{ main, words string }{
 		"plain":                   {`os.Exit(m.Run())`, ""},
 		"set-up":                  {`if err := os.Chdir("/"); err != nil { fmt.Println(err); os.Exit(1) }; os.Exit(m.Run())`, ""},
@@ -207,10 +207,14 @@ func ends(m *testing.M) { os.Exit(m.Run()) }
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := meddle(t, files{
+			f := files{
 				"a.go": "package x\n", "b_test.go": goFile("x", helpers),
 				"x_test.go": goFile("x", "func TestMain(m *testing.M) { "+c.main+" }"),
-			})
+			}
+			if strings.Contains(c.main, "ends(m)") {
+				f["c_test.go"] = goFile("x", ends)
+			}
+			got := meddle(t, f)
 			if c.words == "" && got != "" || !strings.Contains(got, c.words) {
 				t.Errorf("got %q, want %q", got, c.words)
 			}

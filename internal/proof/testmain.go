@@ -16,6 +16,7 @@ type mainRule struct {
 	codes   []string          // names that hold the result
 	runs    []ast.Expr
 	seen    map[*ast.FuncDecl]bool
+	reading *reading // of what runs after the tests
 }
 
 // helper is a function of a test file.
@@ -34,9 +35,15 @@ func testMains(sources []*source) {
 			}
 		}
 	}
+	read := map[*ast.FuncDecl]bool{}
 	for _, h := range helpers {
 		if h.fn.Name.Name == "TestMain" {
-			(&mainRule{helper: h, helpers: helpers, seen: map[*ast.FuncDecl]bool{}}).read()
+			(&mainRule{helper: h, helpers: helpers, seen: read}).read()
+		}
+	}
+	for _, s := range sources {
+		if s.test {
+			s.exits(read)
 		}
 	}
 }
@@ -58,6 +65,7 @@ func (r *mainRule) read() {
 	}
 	r.results()
 	r.ends()
+	r.after()
 }
 
 func (r *mainRule) refuse(at ast.Node, what string) {
@@ -86,9 +94,6 @@ func (r *mainRule) handle() {
 				if nested > 0 {
 					r.refuse(x, "runs the tests in a loop, a goroutine or a function of its own")
 				}
-			}
-			if r.s.is(x.Fun, "os", "Pipe") {
-				r.refuse(x, "makes a pipe around the tests")
 			}
 		case *ast.Ident:
 			if x.Name == r.m && !known[x] {
