@@ -164,7 +164,9 @@ func (ix *goNames) typeOf(s *source, e ast.Expr, i, left int) part {
 		switch {
 		case t.n == nil:
 		case x.Op == token.AND:
-			return part{t.s, &ast.StarExpr{X: t.n.(ast.Expr)}}
+			if to, ok := t.n.(ast.Expr); ok {
+				return part{t.s, &ast.StarExpr{X: to}}
+			}
 		case x.Op == token.ARROW, x.Op == token.RANGE && i == 1:
 			return element(ix.plain(t, left))
 		}
@@ -366,7 +368,9 @@ func (ix *goNames) callType(s *source, x *ast.CallExpr, i, left int) part {
 				return part{}
 			}
 			for _, m := range ix.methods[fun.Sel.Name] {
-				results = append(results, resultType(part{m.s, m.n.(*ast.FuncDecl).Type}, i))
+				if d, ok := m.n.(*ast.FuncDecl); ok {
+					results = append(results, resultType(part{m.s, d.Type}, i))
+				}
 			}
 			if len(results) == 1 {
 				return results[0]
@@ -434,7 +438,11 @@ func (ix *goNames) plain(t part, left int) part {
 		if found.n == nil {
 			return part{t.s, ast.Unparen(e)}
 		}
-		t = part{found.s, found.n.(*ast.TypeSpec).Type}
+		spec, ok := found.n.(*ast.TypeSpec)
+		if !ok {
+			return part{}
+		}
+		t = part{found.s, spec.Type}
 	}
 	return part{}
 }
