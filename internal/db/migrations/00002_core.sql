@@ -1,6 +1,8 @@
 -- +goose Up
 CREATE TABLE projects (
   id TEXT PRIMARY KEY,
+  -- the tenant it belongs to, '' for one that was begun at the command line
+  organization_id TEXT NOT NULL DEFAULT '',
   name TEXT NOT NULL,
   idea TEXT NOT NULL,
   type TEXT NOT NULL,
