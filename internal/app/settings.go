@@ -11,6 +11,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/layercake-app/layercake/internal/account"
 	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/sandbox"
 	"github.com/layercake-app/layercake/internal/secret"
@@ -22,6 +23,7 @@ type Settings struct {
 	Data        string        `env:"LAYERCAKE_DATA" help:"Folder that holds everything LayerCake keeps."`
 	Cache       string        `env:"LAYERCAKE_CACHE" help:"Folder for the compiled standard library, shared by all data folders; layercake below your cache folder when left out."`
 	DatabaseURL secret.Text   `env:"DATABASE_URL" help:"postgres://… to use PostgreSQL instead of the SQLite file in the data folder."`
+	JWTSecret   secret.Text   `env:"JWT_SECRET" help:"Key of at least 32 characters that signs the access tokens of the server; one is made and kept in the data folder when left out."`
 	Sandbox     string        `env:"SANDBOX" help:"bubblewrap, none, or empty for the best that this machine has."`
 	DemoScript  string        `env:"LAYERCAKE_DEMO_SCRIPT" help:"Lets the demo model misbehave in a named way, for tests and demonstrations."`
 	DemoDelay   time.Duration `env:"LAYERCAKE_DEMO_DELAY" help:"Pause between two pieces of the demo model's text, for demonstrations."`
@@ -55,6 +57,9 @@ func LoadSettings() (Settings, error) {
 	}
 	if url := s.DatabaseURL.Reveal(); url != "" && !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
 		details = append(details, fault.Detail{Field: "DATABASE_URL", Message: "DATABASE_URL is no PostgreSQL address", Next: "Write it as postgres://user:password@host:5432/database."})
+	}
+	if n := len(s.JWTSecret.Reveal()); n > 0 && n < account.MinKey {
+		details = append(details, fault.Detail{Field: "JWT_SECRET", Message: fmt.Sprintf("JWT_SECRET has %d characters, fewer than %d", n, account.MinKey), Next: "Choose a longer one, or leave it out."})
 	}
 	if len(details) > 0 {
 		return s, settingsError(details)

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/layercake-app/layercake/internal/blueprint"
 	"github.com/layercake-app/layercake/internal/db"
@@ -75,6 +76,29 @@ func List(ctx context.Context, tx *db.Tx, changeID string) ([]Gate, error) {
 	var out []Gate
 	if err := tx.All(ctx, &out, `SELECT `+gateColumns+` FROM gates WHERE change_id = $1 ORDER BY position`, changeID); err != nil {
 		return nil, fmt.Errorf("list gates of %s: %w", changeID, err)
+	}
+	return out, nil
+}
+
+// OfProjects returns the gates of the newest change of each project, in order, with
+// one query.
+func OfProjects(ctx context.Context, tx *db.Tx, projectIDs []string) (map[string][]Gate, error) {
+	out := map[string][]Gate{}
+	if len(projectIDs) == 0 {
+		return out, nil
+	}
+	args, marks := make([]any, len(projectIDs)), make([]string, len(projectIDs))
+	for i, id := range projectIDs {
+		args[i], marks[i] = id, fmt.Sprintf("$%d", i+1)
+	}
+	var all []Gate
+	err := tx.All(ctx, &all, `SELECT `+gateColumns+` FROM gates WHERE project_id IN (`+strings.Join(marks, ", ")+`)
+		AND change_id = (SELECT c.id FROM changes c WHERE c.project_id = gates.project_id ORDER BY c.number DESC LIMIT 1) ORDER BY position`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list gates: %w", err)
+	}
+	for _, g := range all {
+		out[g.Project] = append(out[g.Project], g)
 	}
 	return out, nil
 }

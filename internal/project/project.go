@@ -42,27 +42,28 @@ var (
 // what is reserved for calls under way. Origin says what began it, so that the
 // same command line finds it again.
 type Project struct {
-	ID          string  `db:"id" json:"id"`
-	Name        string  `db:"name" json:"name"`
-	Idea        string  `db:"idea" json:"idea"`
-	Type        string  `db:"type" json:"type"`
-	Mode        string  `db:"mode" json:"mode"`
-	Tier        string  `db:"tier" json:"tier"`
-	Teaching    string  `db:"teaching" json:"teaching"`
-	Blueprint   string  `db:"blueprint" json:"blueprint"`
-	HasUI       bool    `db:"has_ui" json:"hasUi"`
-	Origin      string  `db:"origin" json:"origin,omitempty"`
-	Head        string  `db:"head" json:"head"`
-	BudgetMicro int64   `db:"budget_micro" json:"budgetMicro"`
-	SpentMicro  int64   `db:"spent_micro" json:"spentMicro"`
-	TokenCap    int64   `db:"token_cap" json:"tokenCap"`
-	SpentTokens int64   `db:"spent_tokens" json:"spentTokens"`
-	Paused      bool    `db:"paused" json:"paused"`
-	Version     int64   `db:"version" json:"version"`
-	CreatedAt   db.Time `db:"created_at" json:"createdAt"`
+	ID           string  `db:"id" json:"id"`
+	Organization string  `db:"organization_id" json:"organization,omitempty"`
+	Name         string  `db:"name" json:"name"`
+	Idea         string  `db:"idea" json:"idea"`
+	Type         string  `db:"type" json:"type"`
+	Mode         string  `db:"mode" json:"mode"`
+	Tier         string  `db:"tier" json:"tier"`
+	Teaching     string  `db:"teaching" json:"teaching"`
+	Blueprint    string  `db:"blueprint" json:"blueprint"`
+	HasUI        bool    `db:"has_ui" json:"hasUi"`
+	Origin       string  `db:"origin" json:"origin,omitempty"`
+	Head         string  `db:"head" json:"head"`
+	BudgetMicro  int64   `db:"budget_micro" json:"budgetMicro"`
+	SpentMicro   int64   `db:"spent_micro" json:"spentMicro"`
+	TokenCap     int64   `db:"token_cap" json:"tokenCap"`
+	SpentTokens  int64   `db:"spent_tokens" json:"spentTokens"`
+	Paused       bool    `db:"paused" json:"paused"`
+	Version      int64   `db:"version" json:"version"`
+	CreatedAt    db.Time `db:"created_at" json:"createdAt"`
 }
 
-const projectColumns = `id, name, idea, type, mode, tier, teaching, blueprint, has_ui, origin, head,
+const projectColumns = `id, organization_id, name, idea, type, mode, tier, teaching, blueprint, has_ui, origin, head,
   budget_micro, spent_micro, token_cap, spent_tokens, paused, version, created_at`
 
 // Validate reports every field of p that a person must change, at once.
@@ -213,9 +214,9 @@ func Create(ctx context.Context, tx *db.Tx, p *Project) error {
 		return err
 	}
 	p.ID, p.CreatedAt, p.Version = db.NewID("prj"), db.Now(), 1
-	_, err := tx.Exec(ctx, `INSERT INTO projects (id, name, idea, type, mode, tier, teaching, blueprint, has_ui, origin, budget_micro, token_cap, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		p.ID, p.Name, p.Idea, p.Type, p.Mode, p.Tier, p.Teaching, p.Blueprint, p.HasUI, p.Origin, p.BudgetMicro, p.TokenCap, p.CreatedAt)
+	_, err := tx.Exec(ctx, `INSERT INTO projects (organization_id, id, name, idea, type, mode, tier, teaching, blueprint, has_ui, origin, budget_micro, token_cap, created_at)
+		VALUES ($14, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		p.ID, p.Name, p.Idea, p.Type, p.Mode, p.Tier, p.Teaching, p.Blueprint, p.HasUI, p.Origin, p.BudgetMicro, p.TokenCap, p.CreatedAt, p.Organization)
 	if err != nil {
 		return fmt.Errorf("insert project: %w", err)
 	}
@@ -242,6 +243,49 @@ func List(ctx context.Context, tx *db.Tx) ([]Project, error) {
 		return nil, fmt.Errorf("list projects: %w", err)
 	}
 	return out, nil
+}
+
+// Filter narrows a list of projects. Organizations are the tenants it may come
+// from; Before is an id that all of them are older than.
+type Filter struct {
+	Organizations []string
+	Text          string
+	Before        string
+	Limit         int
+}
+
+// Page returns the projects that a filter leaves, the newest first.
+func Page(ctx context.Context, tx *db.Tx, f Filter) ([]Project, error) {
+	if len(f.Organizations) == 0 {
+		return nil, nil
+	}
+	args := []any{f.Before, like(f.Text), f.Limit}
+	marks := make([]string, len(f.Organizations))
+	for i, o := range f.Organizations {
+		args = append(args, o)
+		marks[i] = fmt.Sprintf("$%d", len(args))
+	}
+	var out []Project
+	err := tx.All(ctx, &out, `SELECT `+projectColumns+` FROM projects WHERE organization_id IN (`+strings.Join(marks, ", ")+`)
+		AND ($1 = '' OR id < $1) AND ($2 = '%%' OR LOWER(name) LIKE $2 ESCAPE '!' OR LOWER(idea) LIKE $2 ESCAPE '!') ORDER BY id DESC LIMIT $3`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list projects: %w", err)
+	}
+	return out, nil
+}
+
+// like is the pattern of what contains text.
+func like(text string) string {
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(text)) + "%"
+}
+
+// Adopt gives the projects that belong to nobody, begun at the command line, to
+// an organization.
+func Adopt(ctx context.Context, tx *db.Tx, organization string) error {
+	if _, err := tx.Exec(ctx, `UPDATE projects SET organization_id = $1 WHERE organization_id = ''`, organization); err != nil {
+		return fmt.Errorf("adopt projects: %w", err)
+	}
+	return nil
 }
 
 // Lock serializes writers of one project until the transaction ends. Whoever

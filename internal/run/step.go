@@ -52,6 +52,15 @@ func Steps(ctx context.Context, tx *db.Tx, runID string) ([]Step, error) {
 	return out, nil
 }
 
+// StepsAfter returns at most limit steps of the journal with a number above seq.
+func StepsAfter(ctx context.Context, tx *db.Tx, runID string, seq int64, limit int) ([]Step, error) {
+	var out []Step
+	if err := tx.All(ctx, &out, `SELECT `+stepColumns+` FROM steps WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, runID, seq, limit); err != nil {
+		return nil, fmt.Errorf("read journal of %s: %w", runID, err)
+	}
+	return out, nil
+}
+
 func addStep(ctx context.Context, tx *db.Tx, s Step) error {
 	_, err := tx.Exec(ctx, `INSERT INTO steps (`+stepColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		s.Run, s.Seq, s.Turn, s.Kind, s.Name, s.Call, s.InputDigest, s.Input, s.Output, s.IsError, s.Commit, s.TokensIn, s.TokensOut, s.CostMicro, s.StartedAt, s.EndedAt)

@@ -41,6 +41,7 @@ type Terminal struct {
 
 type commands struct {
 	Run       runCmd       `cmd:"" help:"Carry an idea through all gates into a repository."`
+	Serve     serveCmd     `cmd:"" help:"Serve projects to people and programs over HTTP."`
 	Export    exportCmd    `cmd:"" help:"Write a project's repository into a folder, a zip or a git bundle."`
 	Verify    verifyCmd    `cmd:"" help:"Check the evidence of a data folder, a repository or a zip."`
 	Doctor    doctorCmd    `cmd:"" help:"Say what this machine is missing and how to get it."`

@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/layercake-app/layercake/internal/app"
+)
+
+type serveCmd struct {
+	Addr string `default:"127.0.0.1:3000" help:"Address to listen on."`
+	Data string `help:"Data folder." placeholder:"DIR"`
+}
+
+// Run serves until it is told to stop.
+func (c *serveCmd) Run(e *env) error {
+	if c.Data != "" {
+		e.settings.Data = c.Data
+	}
+	l, err := app.Listen(e.ctx, c.Addr)
+	if err != nil {
+		return err
+	}
+	a, err := app.Open(e.ctx, e.settings, e.log)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	fmt.Fprintf(e.term.Out, "LayerCake listens on http://%s\nData folder: %s\nModel: %s\nThe interface is described at http://%s/api/v1/openapi.json. Stop with Ctrl-C.\n",
+		l.Addr(), a.Settings.Data, a.Model.Info().Name, l.Addr())
+	return errors.Join(a.Serve(e.ctx, l, Version), a.Close())
+}

@@ -1,0 +1,473 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/layercake-app/layercake/internal/app"
+	"github.com/layercake-app/layercake/internal/db/dbtest"
+	"github.com/layercake-app/layercake/internal/project"
+	"github.com/layercake-app/layercake/internal/secret"
+)
+
+// served is a server of its own, on the loopback interface.
+type served struct {
+	*testing.T
+	app  *app.App
+	base string
+}
+
+func serveOn(t *testing.T, s app.Settings) *served {
+	t.Helper()
+	needTools(t)
+	s.Data, s.Cache, s.Path = t.TempDir(), cacheDir(), os.Getenv("PATH")
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	a, err := app.Open(ctx, s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := app.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.Serve(ctx, l, "test") }()
+	t.Cleanup(func() {
+		stop()
+		if err := errors.Join(<-ended, a.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return &served{T: t, app: a, base: "http://" + l.Addr().String()}
+}
+
+// eachServer runs a test on a server of either database.
+func eachServer(t *testing.T, fn func(s *served)) {
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		fn(serveOn(t, app.Settings{}))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		fn(serveOn(t, app.Settings{DatabaseURL: secret.Text(dbtest.PostgresConfig(t).URL)}))
+	})
+}
+
+// got is an answer.
+type got struct {
+	status int
+	header http.Header
+	raw    []byte
+	body   struct {
+		Success bool            `json:"success"`
+		Data    json.RawMessage `json:"data"`
+		Error   struct {
+			Code, Message string
+			Details       []struct{ Field, Code, Message, Next string }
+		} `json:"error"`
+		Meta struct{ Timestamp, RequestID, NextCursor string } `json:"meta"`
+	}
+}
+
+// ask makes a request; a body that is no string is sent as JSON.
+func (s *served) ask(token, method, path string, body any) got {
+	s.Helper()
+	var in io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		in = strings.NewReader(b)
+	default:
+		text, err := json.Marshal(b)
+		if err != nil {
+			s.Fatal(err)
+		}
+		in = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(s.Context(), method, s.base+path, in)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return s.send(r)
+}
+
+func (s *served) send(r *http.Request) (out got) {
+	s.Helper()
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.Error(err)
+		return out
+	}
+	defer func() { _ = answer.Body.Close() }()
+	out.status, out.header = answer.StatusCode, answer.Header
+	if out.raw, err = io.ReadAll(answer.Body); err != nil {
+		s.Error(err)
+	}
+	if strings.HasPrefix(out.header.Get("Content-Type"), "application/json") {
+		if err := json.Unmarshal(out.raw, &out.body); err != nil {
+			s.Errorf("%s %s: %v in %s", r.Method, r.URL.Path, err, out.raw)
+		}
+	}
+	return out
+}
+
+// get reads the data of a good answer into dst.
+func (s *served) get(token, path string, dst any) {
+	s.Helper()
+	s.good(s.ask(token, http.MethodGet, path, nil), dst)
+}
+
+func (s *served) good(a got, dst any) {
+	s.Helper()
+	if a.status/100 != 2 || !a.body.Success {
+		s.Fatalf("%d %s", a.status, a.raw)
+	}
+	if dst != nil {
+		if err := json.Unmarshal(a.body.Data, dst); err != nil {
+			s.Fatalf("%v in %s", err, a.raw)
+		}
+	}
+}
+
+// register makes an account and returns its access token.
+func (s *served) register(name string) string {
+	s.Helper()
+	var out struct{ AccessToken string }
+	s.good(s.ask("", http.MethodPost, "/api/v1/auth/register", map[string]any{"email": name + "@example.org", "password": "correct horse battery", "name": name}), &out)
+	return out.AccessToken
+}
+
+type gateRow struct {
+	ID, Code, Status string
+	Unmet            []struct{ Code, Message, Next string }
+}
+
+// until answers questions as they suggest until a gate is in review, and returns it.
+func (s *served) until(token, projectID, code string) gateRow {
+	s.Helper()
+	events, cancel := s.app.Bus.Subscribe(project.Channel(projectID), 1024)
+	defer cancel()
+	limit := time.After(3 * time.Minute)
+	for {
+		var gates []gateRow
+		s.get(token, "/api/v1/projects/"+projectID+"/gates", &gates)
+		for _, g := range gates {
+			if g.Code == code && g.Status == "IN_REVIEW" && len(g.Unmet) == 0 {
+				return g
+			}
+		}
+		var questions []struct{ ID, Status, Suggestion string }
+		s.get(token, "/api/v1/projects/"+projectID+"/questions", &questions)
+		for _, q := range questions {
+			if q.Status == "open" {
+				s.good(s.ask(token, http.MethodPost, "/api/v1/questions/"+q.ID+"/answer", map[string]any{"answer": q.Suggestion}), nil)
+			}
+		}
+		select {
+		case <-events:
+		case <-limit:
+			s.Fatalf("%s does not come to review: %+v", code, gates)
+		}
+	}
+}
+
+// An idea comes to its first decision over HTTP; of fifty approvals at once one
+// decides, and a stranger sees nothing of it.
+func TestServedProject(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(s *served) {
+		ada, eve := s.register("ada"), s.register("eve")
+		var p struct{ ID, Name, Organization string }
+		s.good(s.ask(ada, http.MethodPost, "/api/v1/projects", map[string]any{"idea": "A tool to track the plants I own and when I last watered them"}), &p)
+		g := s.until(ada, p.ID, "G1")
+		at := "/api/v1/projects/" + p.ID
+
+		var brief struct {
+			Covers, Documents []string
+			Markdown          string
+		}
+		s.get(ada, "/api/v1/gates/"+g.ID+"/brief", &brief)
+		if strings.Join(brief.Covers, " ") != "G1" || !strings.Contains(strings.Join(brief.Documents, " "), "docs/INTAKE.md") || !strings.Contains(brief.Markdown, "# Decision: G1") {
+			s.Errorf("the brief is %+v", brief)
+		}
+
+		var wait sync.WaitGroup
+		codes := make([]string, 50)
+		for i := range codes {
+			wait.Go(func() {
+				a := s.ask(ada, http.MethodPost, "/api/v1/gates/"+g.ID+"/decision", map[string]any{"decision": "approve"})
+				codes[i] = fmt.Sprint(a.status, a.body.Error.Code)
+			})
+		}
+		wait.Wait()
+		count := map[string]int{}
+		for _, c := range codes {
+			count[c]++
+		}
+		if count["200"] != 1 || count["409gate.decided"] != 49 {
+			s.Errorf("fifty approvals at once: %v", count)
+		}
+		var events []struct {
+			Seq   int64
+			Type  string
+			Actor struct{ Kind string }
+			Data  struct{ Gate, Method string }
+		}
+		approved := 0
+		for since := int64(0); ; since = events[len(events)-1].Seq {
+			s.get(ada, fmt.Sprintf("%s/events?since=%d", at, since), &events)
+			for _, e := range events {
+				if e.Type == "gate.approved" && e.Data.Gate == "G1" {
+					approved++
+					if e.Data.Method != "session" || e.Actor.Kind != "person" {
+						s.Errorf("it was decided by %+v", e)
+					}
+				}
+			}
+			if len(events) == 0 {
+				break
+			}
+		}
+		if approved != 1 {
+			s.Errorf("%d approvals of G1 are on record", approved)
+		}
+
+		var runs []struct{ ID string }
+		s.get(ada, at+"/runs", &runs)
+		var steps []struct {
+			Seq          int64
+			Kind, Status string
+		}
+		s.get(ada, "/api/v1/runs/"+runs[0].ID+"/steps", &steps)
+		for i, x := range steps {
+			if x.Seq != int64(i+1) || x.Kind == "" || x.Status == "" {
+				s.Errorf("step %d is %+v", i, x)
+			}
+		}
+		var proofs []struct{ ID, Verdict string }
+		s.get(ada, at+"/proofs", &proofs)
+		if len(steps) == 0 || len(proofs) == 0 || proofs[0].Verdict != "pass" {
+			s.Errorf("%d steps, proofs %+v", len(steps), proofs)
+		}
+		var log struct{ Text string }
+		s.get(ada, "/api/v1/proofs/"+proofs[0].ID+"/log", &log)
+		var file struct{ Text string }
+		s.get(ada, at+"/file?path=docs/INTAKE.md", &file)
+		if log.Text == "" || !strings.Contains(file.Text, "#") {
+			s.Errorf("log %q, file %q", log.Text, file.Text)
+		}
+		for format, magic := range map[string]string{"zip": "PK\x03\x04", "bundle": "# v2 git bundle\n"} {
+			if a := s.ask(ada, http.MethodGet, at+"/export?format="+format, nil); a.status != http.StatusOK || !strings.HasPrefix(string(a.raw), magic) {
+				s.Errorf("the %s is %d %.80q", format, a.status, a.raw)
+			}
+		}
+		var state struct{ Sentence string }
+		s.get(ada, at, &state)
+		if state.Sentence == "" {
+			s.Error("nothing is said of where it stands")
+		}
+		s.strangers(eve, p.ID, g.ID, runs[0].ID, proofs[0].ID)
+	})
+}
+
+// strangers asks for everything that the description has, as nobody and as
+// somebody who belongs elsewhere.
+func (s *served) strangers(eve, projectID, gateID, runID, proofID string) {
+	s.Helper()
+	var list []struct{ ID string }
+	s.get(eve, "/api/v1/projects", &list)
+	if len(list) != 0 {
+		s.Errorf("a stranger's list: %+v", list)
+	}
+	ids := map[string]string{"projects": projectID, "gates": gateID, "runs": runID, "proofs": proofID, "questions": "qst_1"}
+	asked := 0
+	for path, methods := range s.described() {
+		for method := range methods {
+			noun := strings.Split(path, "/")[3]
+			if !strings.Contains(path, "{id}") {
+				continue
+			}
+			asked++
+			var body any
+			if method != "get" {
+				body = map[string]any{"decision": "approve"}
+				if noun == "questions" {
+					body = map[string]any{"answer": "x"}
+				}
+			}
+			at := strings.ReplaceAll(path, "{id}", ids[noun])
+			if strings.HasSuffix(path, "/file") {
+				at += "?path=docs/INTAKE.md"
+			}
+			if a := s.ask("", strings.ToUpper(method), at, body); a.status != http.StatusUnauthorized {
+				s.Errorf("nobody, %s %s: %d %s", method, path, a.status, a.raw)
+			}
+			if a := s.ask(eve, strings.ToUpper(method), at, body); a.status != http.StatusNotFound || strings.Contains(string(a.raw), "plants") {
+				s.Errorf("a stranger, %s %s: %d %s", method, path, a.status, a.raw)
+			}
+		}
+	}
+	if asked < 15 {
+		s.Errorf("only %d routes were asked", asked)
+	}
+}
+
+// described returns the paths and methods of the OpenAPI document.
+func (s *served) described() map[string]map[string]any {
+	s.Helper()
+	a := s.ask("", http.MethodGet, "/api/v1/openapi.json", nil)
+	var doc struct {
+		OpenAPI string
+		Paths   map[string]map[string]any
+	}
+	if err := json.Unmarshal(a.raw, &doc); err != nil || !strings.HasPrefix(doc.OpenAPI, "3.1") {
+		s.Fatalf("the description is %d %.200s: %v", a.status, a.raw, err)
+	}
+	return doc.Paths
+}
+
+// What a client sends wrong is named, in the envelope, and never our fault.
+func TestServedMistakes(t *testing.T) {
+	t.Parallel()
+	s := serveOn(t, app.Settings{})
+	ada := s.register("ada")
+	for _, c := range []struct {
+		name, token, method, path string
+		body                      any
+		status                    int
+		code, says                string
+	}{
+		{"no such address", ada, "GET", "/api/v1/nothing", nil, 404, "route.not_found", "/api/docs"},
+		{"not even the interface", "", "GET", "/", nil, 404, "route.not_found", "/api/docs"},
+		{"another method", ada, "DELETE", "/api/v1/projects", nil, 405, "route.method", "DELETE"},
+		{"no session", "", "GET", "/api/v1/projects", nil, 401, "auth.missing", "Log in"},
+		{"a bad token", "x.y.z", "GET", "/api/v1/projects", nil, 401, "auth.expired", "Log in"},
+		{"a bad token where none is needed", "x.y.z", "GET", "/health/live", nil, 200, "", ""},
+		{"no JSON", ada, "POST", "/api/v1/projects", "{", 400, "request.invalid", ""},
+		{"another type of JSON", ada, "POST", "/api/v1/projects", `[1]`, 400, "request.invalid", ""},
+		{"a field too much", ada, "POST", "/api/v1/projects", `{"idea":"Plants","color":"red"}`, 400, "request.invalid", "color"},
+		{"fields that are missing", "", "POST", "/api/v1/auth/register", `{"name":"x"}`, 400, "request.invalid", `{"field":"password","message":"password is missing"}`},
+		{"a value that is none of them", ada, "POST", "/api/v1/projects", `{"idea":"Plants","type":"magic"}`, 400, "request.invalid", "type"},
+		{"no idea", ada, "POST", "/api/v1/projects", `{"idea":"  "}`, 400, "", "idea"},
+		{"an unknown blueprint", ada, "POST", "/api/v1/projects", `{"idea":"Plants","blueprint":"x"}`, 400, "blueprint.unknown", "blueprint"},
+		{"a body without end", ada, "POST", "/api/v1/projects", `{"idea":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "request.too_large", ""},
+		{"a cursor of nobody's", ada, "GET", "/api/v1/projects?cursor=%21", nil, 400, "cursor.invalid", "cursor"},
+		{"a limit too high", ada, "GET", "/api/v1/projects?limit=1000", nil, 400, "request.invalid", "limit"},
+		{"an unknown word in the address", ada, "GET", "/api/v1/projects?colour=red", nil, 400, "request.invalid", "colour"},
+		{"a project that is not", ada, "GET", "/api/v1/projects/prj_x", nil, 404, "not_found", "prj_x"},
+		{"all fields of an account", "", "POST", "/api/v1/auth/register", `{"email":"x","password":"y","name":""}`, 400, "account.invalid", "name"},
+		{"an account twice", "", "POST", "/api/v1/auth/register", `{"email":"ADA@example.org","password":"correct horse battery","name":"Ada"}`, 409, "account.taken", "Log in"},
+		{"a wrong password", "", "POST", "/api/v1/auth/login", `{"email":"ada@example.org","password":"hunter2hunter2"}`, 401, "auth.wrong", ""},
+		{"nobody's address", "", "POST", "/api/v1/auth/login", `{"email":"bob@example.org","password":"hunter2hunter2"}`, 401, "auth.wrong", ""},
+	} {
+		a := s.ask(c.token, c.method, c.path, c.body)
+		if a.status != c.status || c.code != "" && a.body.Error.Code != c.code || !strings.Contains(string(a.raw), c.says) {
+			t.Errorf("%s: %d %.400s", c.name, a.status, a.raw)
+		}
+		if a.header.Get("X-Request-Id") == "" || a.body.Meta.RequestID != a.header.Get("X-Request-Id") || a.body.Meta.Timestamp == "" {
+			t.Errorf("%s: the answer has no name: %.300s", c.name, a.raw)
+		}
+		if strings.Contains(string(a.raw), "hunter2") {
+			t.Errorf("%s: a password is repeated: %s", c.name, a.raw)
+		}
+	}
+}
+
+// A session that was ended is over at once, and its token with it.
+func TestServedLogout(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(s *served) {
+		ada := s.register("ada")
+		var again struct{ AccessToken string }
+		s.good(s.ask("", http.MethodPost, "/api/v1/auth/login", map[string]any{"email": "Ada@Example.org", "password": "correct horse battery"}), &again)
+		s.good(s.ask(ada, http.MethodPost, "/api/v1/auth/logout", nil), nil)
+		if a := s.ask(ada, http.MethodGet, "/api/v1/me", nil); a.status != http.StatusUnauthorized {
+			s.Errorf("after logging out: %d %s", a.status, a.raw)
+		}
+		var me struct {
+			User struct {
+				Email string
+				Admin bool
+			}
+			Organizations []struct{ Role string }
+		}
+		s.get(again.AccessToken, "/api/v1/me", &me)
+		if !me.User.Admin || me.User.Email != "ada@example.org" || len(me.Organizations) != 1 || me.Organizations[0].Role != "owner" {
+			s.Errorf("%+v", me)
+		}
+	})
+}
+
+// A request that another site makes in a person's browser is refused.
+func TestServedCrossSite(t *testing.T) {
+	t.Parallel()
+	s := serveOn(t, app.Settings{})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base+"/api/v1/auth/login", strings.NewReader(`{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	if a := s.send(r); a.status != http.StatusForbidden || a.body.Error.Code != "request.cross_site" {
+		t.Errorf("%d %s", a.status, a.raw)
+	}
+}
+
+// Lists go on where they ended, and none is left out or comes twice.
+func TestServedPages(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(s *served) {
+		ada := s.register("ada")
+		want := map[string]bool{}
+		for i := range 5 {
+			var p struct{ ID string }
+			s.good(s.ask(ada, http.MethodPost, "/api/v1/projects", map[string]any{"idea": fmt.Sprintf("Track 100%% of plant %d", i), "name": fmt.Sprintf("Plant %d", i), "blueprint": "express"}), &p)
+			want[p.ID] = true
+		}
+		next := ""
+		for pages := 0; ; pages++ {
+			a := s.ask(ada, http.MethodGet, "/api/v1/projects?limit=2&q=100%25&cursor="+next, nil)
+			var found []struct {
+				ID    string
+				Gates []struct{ Code string }
+			}
+			s.good(a, &found)
+			for _, p := range found {
+				if !want[p.ID] || len(p.Gates) != 10 {
+					s.Errorf("%s is there twice, or has %d gates", p.ID, len(p.Gates))
+				}
+				delete(want, p.ID)
+			}
+			if next = a.body.Meta.NextCursor; next == "" {
+				if pages != 2 {
+					s.Errorf("%d pages", pages+1)
+				}
+				break
+			}
+		}
+		if len(want) > 0 {
+			s.Errorf("left out: %v", want)
+		}
+		var none []struct{ ID string }
+		if s.get(ada, "/api/v1/projects?q=100_", &none); len(none) > 0 {
+			s.Errorf("a sign of the pattern matched: %v", none)
+		}
+	})
+}
