@@ -91,15 +91,19 @@ func (c Candidate) Validate() (Candidate, error) {
 }
 
 // Register stores a valid candidate with its password's hash, and a personal
-// organization. The first user of an instance becomes its administrator.
-func Register(ctx context.Context, tx *db.Tx, c Candidate, hash string) (User, error) {
+// organization. The first user of an instance becomes its administrator; others
+// are let in while it is open.
+func Register(ctx context.Context, tx *db.Tx, c Candidate, hash string, open bool) (User, error) {
 	u := User{ID: db.NewID("usr"), Email: c.Email, Name: c.Name, Hash: hash, Version: 1, CreatedAt: db.Now()}
-	n, err := Count(ctx, tx)
-	if err != nil {
-		return u, err
+	var n int64
+	if err := tx.One(ctx, &n, `UPDATE instance SET accounts = accounts + 1 WHERE id = 1 RETURNING accounts`); err != nil {
+		return u, fmt.Errorf("count accounts: %w", err)
 	}
-	u.Admin = n == 0
-	_, err = tx.Exec(ctx, `INSERT INTO users (id, email, name, password_hash, admin, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+	u.Admin = n == 1
+	if !u.Admin && !open {
+		return u, Closed()
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO users (id, email, name, password_hash, admin, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 		u.ID, u.Email, u.Name, u.Hash, u.Admin, u.CreatedAt)
 	if db.IsUnique(err) {
 		return u, fault.Conflict("account.taken", "There is an account with the address %s already. Log in, or use another address.", u.Email)
@@ -117,13 +121,18 @@ func Register(ctx context.Context, tx *db.Tx, c Candidate, hash string) (User, e
 	return u, nil
 }
 
-// Count returns how many users there are.
-func Count(ctx context.Context, tx *db.Tx) (int64, error) {
+// Closed is the answer to whoever wants an account where none is to be had.
+func Closed() error {
+	return fault.Forbidden("account.closed", "This instance takes no new accounts. Ask its administrator.")
+}
+
+// Any reports whether there is an account.
+func Any(ctx context.Context, tx *db.Tx) (bool, error) {
 	var n int64
-	if err := tx.One(ctx, &n, `SELECT COUNT(*) FROM users`); err != nil {
-		return 0, fmt.Errorf("count users: %w", err)
+	if err := tx.One(ctx, &n, `SELECT accounts FROM instance WHERE id = 1`); err != nil {
+		return false, fmt.Errorf("count accounts: %w", err)
 	}
-	return n, nil
+	return n > 0, nil
 }
 
 // ByEmail returns the user with an address, written in any case.

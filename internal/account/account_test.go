@@ -2,7 +2,10 @@ package account_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +31,7 @@ func register(t *testing.T, d *db.DB, email, hash string) account.User {
 		if err != nil {
 			return err
 		}
-		u, err = account.Register(ctx, tx, c, hash)
+		u, err = account.Register(ctx, tx, c, hash, true)
 		return err
 	})
 	return u
@@ -42,7 +45,7 @@ func TestTheFirstUserAdministersTheInstance(t *testing.T) {
 			t.Errorf("%+v, %+v", first, second)
 		}
 		err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			_, err := account.Register(ctx, tx, account.Candidate{Email: "ada@example.org", Name: "Eve"}, "h")
+			_, err := account.Register(ctx, tx, account.Candidate{Email: "ada@example.org", Name: "Eve"}, "h", true)
 			return err
 		})
 		if fault.CodeOf(err) != "account.taken" {
@@ -52,6 +55,41 @@ func TestTheFirstUserAdministersTheInstance(t *testing.T) {
 			u, err := account.ByEmail(ctx, tx, "ADA@example.org ")
 			if u.ID != first.ID {
 				t.Errorf("by address: %+v", u)
+			}
+			return err
+		})
+	})
+}
+
+// Of many who come first at once one administers the instance; where it is closed
+// nobody else gets in.
+func TestThereIsOneFirstUser(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		var wait sync.WaitGroup
+		codes := make([]string, 20)
+		for i := range codes {
+			wait.Go(func() {
+				err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+					_, err := account.Register(ctx, tx, account.Candidate{Email: fmt.Sprintf("u%d@example.org", i), Name: "U"}, "h", false)
+					return err
+				})
+				if err != nil {
+					codes[i] = fault.CodeOf(err)
+				}
+			})
+		}
+		wait.Wait()
+		slices.Sort(codes)
+		if codes[0] != "" || codes[1] != "account.closed" || codes[len(codes)-1] != "account.closed" {
+			t.Errorf("%v", codes)
+		}
+		register(t, d, "late@example.org", "h")
+		write(t, d, func(ctx context.Context, tx *db.Tx) error {
+			var admins []bool
+			err := tx.All(ctx, &admins, `SELECT admin FROM users WHERE admin`)
+			if len(admins) != 1 {
+				t.Errorf("%d administrators", len(admins))
 			}
 			return err
 		})

@@ -5,9 +5,11 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -27,6 +29,9 @@ const Base = "/api/v1"
 // maxBody bounds the body of a request, in bytes; uploads have their own limit.
 const maxBody = 1 << 20
 
+// bodyTime is how long a client may take to send a body.
+const bodyTime = 30 * time.Second
+
 // Server is what the routes work with.
 type Server struct {
 	DB     *db.DB
@@ -36,8 +41,10 @@ type Server struct {
 	Hasher *account.Hasher
 	Tokens *account.Tokens
 	Log    *slog.Logger
-	// Open lets anybody register; else only the first user may.
-	Open bool
+	// Local says that only this machine reaches the server. Then anybody may
+	// register, and requests for another host, which a page can send with a name
+	// that it lets point here, are refused.
+	Local bool
 	// Ready says what is wrong with the instance, by part; empty is well.
 	Ready func(ctx context.Context) map[string]error
 	// Temp is a folder for files that live as long as a request.
@@ -55,25 +62,34 @@ func (s *Server) Handler() http.Handler {
 // build also returns the description, for tests and for documents.
 func (s *Server) build() (http.Handler, *huma.OpenAPI) {
 	router := chi.NewRouter()
-	router.Use(identify, s.recover, secure, s.authenticate)
+	router.Use(identify, s.recover, s.local, patient, secure, s.authenticate)
 	nothing := func(w http.ResponseWriter, r *http.Request) {
-		writeFailure(w, r, failure(r.Context(), fault.NotFound("route.not_found", "There is nothing at this address. The interface is described at /api/docs.")))
+		writeFailure(w, r, failure(r.Context(), fault.NotFound("route.not_found", "There is nothing at this address. The interface is described at /api/v1/openapi.json.")))
 	}
 	router.NotFound(nothing)
 	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		f := failure(r.Context(), fault.Invalid("route.method", "This address does not take %s. The interface is described at /api/docs.", r.Method))
+		f := failure(r.Context(), fault.Invalid("route.method", "This address does not take %s. The interface is described at /api/v1/openapi.json.", r.Method))
 		f.status = http.StatusMethodNotAllowed
 		writeFailure(w, r, f)
 	})
 	config := huma.DefaultConfig("LayerCake", s.Version)
 	config.CreateHooks = nil // no $schema in answers: the document says it
-	config.DocsPath, config.SchemasPath, config.OpenAPIPath = "", "", Base+"/openapi"
+	config.DocsPath, config.SchemasPath, config.OpenAPIPath = "", "", ""
 	config.RejectUnknownQueryParameters = true
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"session": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"}}
 	api := humachi.New(router, config)
 	for _, r := range s.routes() {
 		r.add(api)
 	}
+	described, err := json.Marshal(api.OpenAPI())
+	router.Get(Base+"/openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		if err != nil {
+			writeFailure(w, r, failure(r.Context(), err))
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(described) // the client may be gone
+	})
 	router.Get("/health/live", s.live)
 	router.Get("/health/ready", s.ready)
 	router.Get("/health", s.ready)
@@ -148,7 +164,7 @@ func list[I, T any](s *Server, a about, fn func(ctx context.Context, in *I) (pag
 
 func operation(a about) huma.Operation {
 	op := huma.Operation{
-		Method: a.method, Path: Base + a.path, OperationID: a.id, Summary: a.summary, DefaultStatus: a.code(), MaxBodyBytes: maxBody,
+		Method: a.method, Path: Base + a.path, OperationID: a.id, Summary: a.summary, DefaultStatus: a.code(), MaxBodyBytes: maxBody, BodyReadTimeout: bodyTime,
 		Errors: []int{http.StatusBadRequest, http.StatusInternalServerError, http.StatusServiceUnavailable},
 	}
 	if !a.open {

@@ -3,11 +3,13 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/layercake-app/layercake/internal/fault"
 )
@@ -57,6 +59,37 @@ func TestFaultsHaveTheirStatus(t *testing.T) {
 	}
 	if len(status) != 10 {
 		t.Errorf("%d kinds have a status", len(status))
+	}
+}
+
+// The time for sending a request ends with the request: what is done with it may
+// take longer.
+func TestAHandlerOutlivesTheTimeForSending(t *testing.T) {
+	t.Parallel()
+	const sending = 100 * time.Millisecond
+	server := httptest.NewUnstartedServer(patient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-r.Context().Done():
+			w.WriteHeader(http.StatusTeapot)
+		case <-time.After(4 * sending):
+		}
+	})))
+	server.Config.ReadTimeout = sending
+	server.Start()
+	defer server.Close()
+	for _, body := range []io.Reader{nil, strings.NewReader("{}")} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = answer.Body.Close(); answer.StatusCode != http.StatusOK {
+			t.Errorf("with the body %v it was cancelled", body)
+		}
 	}
 }
 

@@ -49,6 +49,9 @@ type registerIn struct {
 }
 
 func (s *Server) register(ctx context.Context, in *registerIn) (out Access, err error) {
+	if !s.Local { // the first account was made before it was reached from elsewhere
+		return out, account.Closed()
+	}
 	c, err := account.Candidate{Email: in.Body.Email, Password: in.Body.Password, Name: in.Body.Name}.Validate()
 	if err != nil {
 		return out, err
@@ -59,14 +62,8 @@ func (s *Server) register(ctx context.Context, in *registerIn) (out Access, err 
 	}
 	var session account.Session
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		n, err := account.Count(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if n > 0 && !s.Open {
-			return fault.Forbidden("account.closed", "This instance takes no new accounts. Ask its administrator.")
-		}
-		if out.User, err = account.Register(ctx, tx, c, hash); err != nil {
+		var err error
+		if out.User, err = account.Register(ctx, tx, c, hash, s.Local); err != nil {
 			return err
 		}
 		if out.User.Admin { // what was begun at the command line before has an owner now

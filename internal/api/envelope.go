@@ -89,8 +89,8 @@ func refusal(c huma.Context, code int, message string, errs ...error) huma.Statu
 			return ready
 		}
 	}
-	if code == http.StatusUnprocessableEntity { // huma's word for a body against the schema
-		code = http.StatusBadRequest
+	if code == http.StatusUnprocessableEntity || strings.Contains(message, "request body") && code != http.StatusRequestEntityTooLarge {
+		code = http.StatusBadRequest // huma's words for a body against the schema, and for one that cannot be read
 	}
 	out := &Failure{Problem: Problem{Code: codes[code], Message: message, Details: []fault.Detail{}}, Meta: meta(ctx), status: code}
 	if out.Problem.Code == "" {
@@ -100,7 +100,7 @@ func refusal(c huma.Context, code int, message string, errs ...error) huma.Statu
 	case code >= http.StatusInternalServerError:
 		out.Problem.Message = fault.Public(errPanic)
 	case code == http.StatusBadRequest:
-		out.Problem.Message = "The request is not as it must be. Look at the details and at /api/docs."
+		out.Problem.Message = "The request is not as it must be. Look at the details and at /api/v1/openapi.json."
 	}
 	for _, err := range errs {
 		d := fault.Detail{Message: "cannot be read"}

@@ -3,10 +3,13 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/layercake-app/layercake/internal/account"
 	"github.com/layercake-app/layercake/internal/db"
@@ -72,6 +75,50 @@ func (s *Server) panicked(w http.ResponseWriter, r *http.Request, p any) {
 
 // errPanic is internal: there is nothing to tell about it.
 var errPanic = errors.New("panic")
+
+// local refuses requests for another host while only this machine is meant.
+func (s *Server) local(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		if ip := net.ParseIP(strings.Trim(host, "[]")); s.Local && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			writeFailure(w, r, failure(r.Context(), fault.Forbidden("request.host", "This server answers for this machine alone. Use http://localhost and its port.")))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// patient lets a handler take its time: the deadline for sending the request ends
+// with the request, or net/http would take it for the client's leaving.
+func patient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		done := func() { _ = http.NewResponseController(w).SetReadDeadline(time.Time{}) } // what has none needs none
+		if r.Body == nil || r.Body == http.NoBody {
+			done()
+		} else {
+			r.Body = &body{ReadCloser: r.Body, done: done}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// body calls done when there is no more to read.
+type body struct {
+	io.ReadCloser
+	done func()
+}
+
+// Read reads, and notices the end.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.done()
+	}
+	return n, err
+}
 
 // secure sets the headers that keep browsers from doing more than they were asked,
 // and refuses what another site sends in a person's name.

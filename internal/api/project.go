@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/layercake-app/layercake/internal/account"
 	"github.com/layercake-app/layercake/internal/blueprint"
@@ -146,6 +147,9 @@ func (s *Server) createProject(ctx context.Context, in *createProjectIn) (projec
 	if p.Name == "" {
 		p.Name = project.NameFrom(p.Idea)
 	}
+	// A client that leaves now leaves no half of a project.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
 	_, err = s.Flow.Create(ctx, decider(a, home), &p, text, func(ctx context.Context, id string) error {
 		_, err := s.Repos.Create(ctx, id)
 		return err

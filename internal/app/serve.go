@@ -13,14 +13,16 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/layercake-app/layercake/internal/account"
 	"github.com/layercake-app/layercake/internal/api"
+	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/fault"
 )
 
-// drain is how long requests that are under way have to end when the server stops.
+// drainTime is how long requests that are under way have to end when the server stops.
 const drainTime = 10 * time.Second
 
 // Listen takes an address, such as 127.0.0.1:3000, for a server.
@@ -35,15 +37,26 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 // Serve works and answers on l until ctx ends; then it lets requests and turns
 // that are under way come to their end. Close comes after it.
 func (a *App) Serve(ctx context.Context, l net.Listener, version string) error {
-	handler, err := a.handler(l.Addr(), version)
+	handler, err := a.handler(ctx, l.Addr(), version)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	if err := a.Start(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}
+	// Requests outlive ctx for a while, and none outlives this function.
+	var requests sync.WaitGroup
+	working, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer requests.Wait()
+	defer giveUp()
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return working },
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			defer requests.Done()
+			handler.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelInfo),
 	}
 	ended := make(chan error, 1)
@@ -59,6 +72,7 @@ func (a *App) Serve(ctx context.Context, l net.Listener, version string) error {
 			defer cancel()
 			err := server.Shutdown(stopping)
 			if errors.Is(err, context.DeadlineExceeded) {
+				a.Log.WarnContext(ctx, "requests that were under way did not end in time")
 				err = server.Close()
 			}
 			return err
@@ -66,7 +80,10 @@ func (a *App) Serve(ctx context.Context, l net.Listener, version string) error {
 	}
 }
 
-func (a *App) handler(addr net.Addr, version string) (http.Handler, error) {
+func (a *App) handler(ctx context.Context, addr net.Addr, version string) (http.Handler, error) {
+	if err := a.claimed(ctx, addr); err != nil {
+		return nil, err
+	}
 	key, err := a.accessKey()
 	if err != nil {
 		return nil, err
@@ -84,10 +101,25 @@ func (a *App) handler(addr net.Addr, version string) (http.Handler, error) {
 		return nil, fmt.Errorf("make folder for requests: %w", err)
 	}
 	s := &api.Server{
-		DB: a.DB, Flow: a.Flow, Repos: a.Repos, Blobs: a.Blobs, Hasher: hasher, Tokens: tokens, Log: a.Log, Open: loopback(addr), Temp: temp, Version: version,
+		DB: a.DB, Flow: a.Flow, Repos: a.Repos, Blobs: a.Blobs, Hasher: hasher, Tokens: tokens, Log: a.Log, Local: loopback(addr), Temp: temp, Version: version,
 		Ready: func(ctx context.Context) map[string]error { return map[string]error{"database": a.DB.Ping(ctx)} },
 	}
 	return s.Handler(), nil
+}
+
+// claimed refuses to be reached from elsewhere while the first account, which
+// administers the instance, can still be made by whoever comes first.
+func (a *App) claimed(ctx context.Context, addr net.Addr) error {
+	if loopback(addr) {
+		return nil
+	}
+	return a.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) error {
+		any, err := account.Any(ctx, tx)
+		if err == nil && !any {
+			err = fault.Forbidden("serve.unclaimed", "%s can be reached from other machines, and whoever makes the first account administers this instance. Make it first, while serving on 127.0.0.1.", addr)
+		}
+		return err
+	})
 }
 
 // loopback reports whether only this machine reaches addr.
@@ -112,8 +144,15 @@ func (a *App) accessKey() ([]byte, error) {
 	random := make([]byte, account.MinKey)
 	_, _ = rand.Read(random) // it never fails
 	key := []byte(hex.EncodeToString(random))
-	temp := path + ".new"
-	if err := errors.Join(os.WriteFile(temp, key, 0o600), os.Rename(temp, path)); err != nil {
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("keep access key: %w", err)
+	}
+	_, err = f.Write(key)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("keep access key: %w", err)
 	}
 	return key, nil

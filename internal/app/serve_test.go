@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -15,8 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/layercake-app/layercake/internal/account"
 	"github.com/layercake-app/layercake/internal/app"
+	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/db/dbtest"
+	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/project"
 	"github.com/layercake-app/layercake/internal/secret"
 )
@@ -346,7 +350,10 @@ func (s *served) described() map[string]map[string]any {
 // What a client sends wrong is named, in the envelope, and never our fault.
 func TestServedMistakes(t *testing.T) {
 	t.Parallel()
-	s := serveOn(t, app.Settings{})
+	eachServer(t, mistakes)
+}
+
+func mistakes(s *served) {
 	ada := s.register("ada")
 	for _, c := range []struct {
 		name, token, method, path string
@@ -354,12 +361,16 @@ func TestServedMistakes(t *testing.T) {
 		status                    int
 		code, says                string
 	}{
-		{"no such address", ada, "GET", "/api/v1/nothing", nil, 404, "route.not_found", "/api/docs"},
-		{"not even the interface", "", "GET", "/", nil, 404, "route.not_found", "/api/docs"},
+		{"no such address", ada, "GET", "/api/v1/nothing", nil, 404, "route.not_found", "/api/v1/openapi.json"},
+		{"not even the interface", "", "GET", "/", nil, 404, "route.not_found", "/api/v1/openapi.json"},
 		{"another method", ada, "DELETE", "/api/v1/projects", nil, 405, "route.method", "DELETE"},
 		{"no session", "", "GET", "/api/v1/projects", nil, 401, "auth.missing", "Log in"},
 		{"a bad token", "x.y.z", "GET", "/api/v1/projects", nil, 401, "auth.expired", "Log in"},
 		{"a bad token where none is needed", "x.y.z", "GET", "/health/live", nil, 200, "", ""},
+		{"a NUL in the address", ada, "GET", "/api/v1/projects/prj_%00", nil, 400, "text.invalid", "NUL"},
+		{"bytes that are no text", ada, "GET", "/api/v1/gates/gat_%ff", nil, 400, "text.invalid", "UTF-8"},
+		{"a NUL in the body", ada, "POST", "/api/v1/projects", `{"idea":"Plants\u0000 and more"}`, 400, "", "idea"},
+		{"a NUL in a name", ada, "POST", "/api/v1/projects", `{"idea":"Plants","name":"a\u0000b"}`, 400, "", ""},
 		{"no JSON", ada, "POST", "/api/v1/projects", "{", 400, "request.invalid", ""},
 		{"another type of JSON", ada, "POST", "/api/v1/projects", `[1]`, 400, "request.invalid", ""},
 		{"a field too much", ada, "POST", "/api/v1/projects", `{"idea":"Plants","color":"red"}`, 400, "request.invalid", "color"},
@@ -379,13 +390,13 @@ func TestServedMistakes(t *testing.T) {
 	} {
 		a := s.ask(c.token, c.method, c.path, c.body)
 		if a.status != c.status || c.code != "" && a.body.Error.Code != c.code || !strings.Contains(string(a.raw), c.says) {
-			t.Errorf("%s: %d %.400s", c.name, a.status, a.raw)
+			s.Errorf("%s: %d %.400s", c.name, a.status, a.raw)
 		}
 		if a.header.Get("X-Request-Id") == "" || a.body.Meta.RequestID != a.header.Get("X-Request-Id") || a.body.Meta.Timestamp == "" {
-			t.Errorf("%s: the answer has no name: %.300s", c.name, a.raw)
+			s.Errorf("%s: the answer has no name: %.300s", c.name, a.raw)
 		}
 		if strings.Contains(string(a.raw), "hunter2") {
-			t.Errorf("%s: a password is repeated: %s", c.name, a.raw)
+			s.Errorf("%s: a password is repeated: %s", c.name, a.raw)
 		}
 	}
 }
@@ -427,6 +438,68 @@ func TestServedCrossSite(t *testing.T) {
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
 	if a := s.send(r); a.status != http.StatusForbidden || a.body.Error.Code != "request.cross_site" {
 		t.Errorf("%d %s", a.status, a.raw)
+	}
+}
+
+// A server that only this machine is to reach does not answer to other names: a
+// page could let one of its own point here.
+func TestServedHost(t *testing.T) {
+	t.Parallel()
+	s := serveOn(t, app.Settings{})
+	for host, want := range map[string]int{"": 200, "localhost:3000": 200, "[::1]:80": 200, "127.0.0.1": 200, "evil.example:3000": 403, "localhost.evil.example": 403, "192.0.2.1": 403} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.base+"/health/live", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		if a := s.send(r); a.status != want {
+			t.Errorf("%q: %d %s", host, a.status, a.raw)
+		}
+	}
+}
+
+// elsewhere is a listener that says it is reached from other machines.
+type elsewhere struct{ net.Listener }
+
+func (elsewhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80} }
+
+// Nobody from elsewhere becomes the administrator, and nobody registers there.
+func TestServedElsewhere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	settings := app.Settings{Data: dir, Cache: cacheDir(), Path: os.Getenv("PATH")}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	defer stop()
+	a, err := app.Open(ctx, settings, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen := func() net.Listener {
+		l, err := app.Listen(ctx, "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	if err := a.Serve(ctx, elsewhere{listen()}, "test"); fault.CodeOf(err) != "serve.unclaimed" {
+		t.Errorf("an instance without an account: %v", err)
+	}
+	err = a.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		_, err := account.Register(ctx, tx, account.Candidate{Email: "ada@example.org", Name: "Ada"}, "h", false)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, ended := listen(), make(chan error, 1)
+	go func() { ended <- a.Serve(ctx, elsewhere{l}, "test") }()
+	s := &served{T: t, app: a, base: "http://" + l.Addr().String()}
+	if got := s.ask("", http.MethodPost, "/api/v1/auth/register", map[string]any{"email": "eve@example.org", "password": "correct horse battery", "name": "Eve"}); got.body.Error.Code != "account.closed" {
+		t.Errorf("%d %s", got.status, got.raw)
+	}
+	stop()
+	if err := errors.Join(<-ended, a.Close()); err != nil {
+		t.Error(err)
 	}
 }
 

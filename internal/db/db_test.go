@@ -318,6 +318,11 @@ func TestArgumentsTheDatabasesWouldStoreDifferently(t *testing.T) {
 			if _, err := tx.Exec(ctx, "UPDATE cakes SET baked_at = $1", time.Now()); err == nil {
 				t.Error("a time.Time was accepted")
 			}
+			for _, text := range []string{"a\x00b", "a\xffb"} {
+				if _, err := tx.Exec(ctx, "UPDATE cakes SET id = $1", text); fault.CodeOf(err) != "text.invalid" {
+					t.Errorf("%q: %v", text, err)
+				}
+			}
 			args := []any{[]byte(`{"a":1}`)}
 			args[0] = json.RawMessage(`{"a":1}`)
 			if err := insert(ctx, tx, cake{ID: `{"a":1}`}); err != nil {

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/georgysavva/scany/v2/dbscan"
 	"github.com/georgysavva/scany/v2/pgxscan"
 	"github.com/georgysavva/scany/v2/sqlscan"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/secret"
 )
 
@@ -90,6 +92,9 @@ func (t *Tx) All(ctx context.Context, dst any, query string, args ...any) error 
 	return nil
 }
 
+// errText is text that PostgreSQL cannot store, and that SQLite would.
+var errText = fault.Invalid("text.invalid", "A text has a character that cannot be stored: a NUL, or bytes that are no UTF-8. Take it out.")
+
 // ready refuses a statement after a failed one, and arguments that the two
 // databases would store differently.
 func (t *Tx) ready(query string, args []any) ([]any, error) {
@@ -98,6 +103,10 @@ func (t *Tx) ready(query string, args []any) ([]any, error) {
 	}
 	for i, a := range args {
 		switch v := a.(type) {
+		case string:
+			if strings.IndexByte(v, 0) >= 0 || !utf8.ValidString(v) {
+				return nil, fmt.Errorf("argument $%d of %s: %w", i+1, short(query), errText)
+			}
 		case time.Time, *time.Time:
 			return nil, fmt.Errorf("argument $%d of %s: pass a db.Time, not a time.Time", i+1, short(query))
 		case secret.Text, *secret.Text:

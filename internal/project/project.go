@@ -15,6 +15,7 @@ import (
 	"maps"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/layercake-app/layercake/internal/blueprint"
@@ -72,6 +73,9 @@ func (p *Project) Validate() error {
 	if err := CheckIdea("idea", p.Idea); err != nil {
 		f, _ := fault.As(err)
 		details = append(details, f.Details...)
+	}
+	if strings.ContainsFunc(p.Name, unicode.IsControl) {
+		details = append(details, fault.Detail{Field: "name", Message: "the name has a character that cannot be printed", Next: "Write it on one line."})
 	}
 	if n := utf8.RuneCountInString(p.Name); n == 0 || n > maxName {
 		details = append(details, fault.Detail{Field: "name", Message: fmt.Sprintf("name must have 1 to %d characters", maxName)})
@@ -173,7 +177,15 @@ var openEnd = regexp.MustCompile(`(?i)[\s,;:–—-]+(?:a|an|the|of|for|to|in|on
 // NameFrom makes a project name from the first words of an idea: all of its first
 // line when that is short, and else no more than a whole phrase of it.
 func NameFrom(idea string) string {
-	line := strings.Join(strings.Fields(strings.SplitN(strings.TrimSpace(idea), "\n", 2)[0]), " ")
+	line := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.SplitN(strings.TrimSpace(idea), "\n", 2)[0])
+	if line = strings.Join(strings.Fields(line), " "); line == "" {
+		return "Untitled"
+	}
 	for i, end := range phraseEnds {
 		if i > 0 && utf8.RuneCountInString(line) <= wholeName {
 			break

@@ -1,4 +1,10 @@
 -- +goose Up
+-- One row: who makes an account holds it, so that there is one first user.
+CREATE TABLE instance (
+  id BIGINT PRIMARY KEY,
+  accounts BIGINT NOT NULL DEFAULT 0
+);
+INSERT INTO instance (id) VALUES (1);
 CREATE TABLE users (
   id TEXT PRIMARY KEY,
   -- trimmed and in lower case
@@ -41,3 +47,4 @@ DROP TABLE sessions;
 DROP TABLE members;
 DROP TABLE organizations;
 DROP TABLE users;
+DROP TABLE instance;
