@@ -96,7 +96,8 @@ func (s *Server) build() (http.Handler, *huma.OpenAPI) {
 	return router, api.OpenAPI()
 }
 
-func init() { //nolint:gochecknoinits // huma asks for its one way to make errors here
+// huma asks for its one way to make errors in a variable of its own.
+func init() {
 	huma.NewErrorWithContext = refusal
 }
 

@@ -23,7 +23,7 @@ import (
 func (r *Repo) Touched(ctx context.Context, dir string) (why string, err error) {
 	head, err := os.ReadFile(filepath.Join(dir, ".git", "refs", "heads", "main"))
 	if err != nil {
-		return "it is not a repository with a branch main", nil //nolint:nilerr // that is the answer
+		return "it is not a repository with a branch main", nil // that is the answer
 	}
 	commit := strings.TrimSpace(string(head))
 	if !validID(commit) {
@@ -165,7 +165,7 @@ func (r *Repo) foreignObjects(ctx context.Context, index string) (string, error)
 	listed, err := r.run(ctx, call{args: []string{"show-index"}, stdin: f})
 	_ = f.Close() // opened for reading
 	if err != nil {
-		return "one of its packs cannot be read", nil //nolint:nilerr // that is the answer
+		return "one of its packs cannot be read", nil // that is the answer
 	}
 	var ids strings.Builder
 	for line := range strings.Lines(string(listed)) {
@@ -248,7 +248,7 @@ func (r *Repo) current(ctx context.Context, dest, commit string) (bool, error) {
 		fields := strings.Fields(line) // create REF ID
 		data, err := os.ReadFile(filepath.Join(dest, ".git", filepath.FromSlash(fields[1])))
 		if err != nil || strings.TrimSpace(string(data)) != fields[2] {
-			return false, nil //nolint:nilerr // what is missing is not current
+			return false, nil // what is missing is not current
 		}
 	}
 	return true, nil

@@ -192,12 +192,12 @@ func gitLast(entries []os.DirEntry, first bool) []os.DirEntry {
 // conflict.
 func (s *Store) leftover(dir, name string) (*staging, error) {
 	if !isStaging(dir, name) {
-		return nil, nil //nolint:nilnil // nothing was left, and that is no error
+		return nil, nil // nothing was left, and that is no error
 	}
 	path := filepath.Join(dir, name)
 	lock, err := lockFolder(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // it was finished meanwhile
+		return nil, nil // it was finished meanwhile
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look at %s: %w", path, err)
@@ -240,7 +240,7 @@ func (r *Repo) Settle(ctx context.Context, dest string) (finished bool, err erro
 	}
 	entries, err := os.ReadDir(dest)
 	if err != nil {
-		return false, nil //nolint:nilerr // what it is, and whether it will do, is asked by whoever writes there
+		return false, nil // what it is, and whether it will do, is asked by whoever writes there
 	}
 	for _, e := range entries {
 		done, err := r.settle(ctx, dest, e.Name())
