@@ -179,14 +179,20 @@ const sameKind = `status = $2
 	AND type = (SELECT type FROM proofs WHERE id = $1)
 	AND release = (SELECT release FROM proofs WHERE id = $1)`
 
-// supersede marks the proofs that were asked for before a finished one, and
-// that one itself when a later one has ended already.
+// sameInputs narrows it to those that saw the same inputs.
+const sameInputs = `inputs_digest = (SELECT inputs_digest FROM proofs WHERE id = $1)`
+
+// supersede marks the proofs that a finished one replaces: those that were asked
+// for before it, and those that saw the same inputs, whoever asked first, because
+// of two that disagree the last word counts. It marks that one itself when a later
+// one has ended already on other inputs.
 func supersede(ctx context.Context, tx *db.Tx, id string) error {
-	if _, err := tx.Exec(ctx, `UPDATE proofs SET superseded_by = $1 WHERE superseded_by = '' AND seq < (SELECT seq FROM proofs WHERE id = $1) AND `+sameKind, id, Done); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE proofs SET superseded_by = $1 WHERE superseded_by = '' AND id <> $1
+		AND (seq < (SELECT seq FROM proofs WHERE id = $1) OR `+sameInputs+`) AND `+sameKind, id, Done); err != nil {
 		return fmt.Errorf("supersede older proofs: %w", err)
 	}
 	var newer []string
-	if err := tx.All(ctx, &newer, `SELECT id FROM proofs WHERE seq > (SELECT seq FROM proofs WHERE id = $1) AND `+sameKind+` ORDER BY seq DESC`, id, Done); err != nil {
+	if err := tx.All(ctx, &newer, `SELECT id FROM proofs WHERE superseded_by = '' AND seq > (SELECT seq FROM proofs WHERE id = $1) AND `+sameKind+` ORDER BY seq DESC`, id, Done); err != nil {
 		return fmt.Errorf("find newer proofs: %w", err)
 	}
 	if len(newer) == 0 {

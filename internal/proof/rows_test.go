@@ -124,36 +124,51 @@ func TestSupersedingKeepsApart(t *testing.T) {
 }
 
 // TestLateProofIsSuperseded finishes what was asked for first after what was
-// asked for later.
+// asked for later: that replaces it, unless both saw the same inputs. Of those the
+// last word counts, or a red verdict would be lost behind an older green one.
 func TestLateProofIsSuperseded(t *testing.T) {
 	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		ask := seeded(t, d)
-		write(t, d, func(ctx context.Context, tx *db.Tx) error {
-			early, err := Queue(ctx, tx, ask)
-			if err != nil {
-				return err
-			}
-			if _, err := Begin(ctx, tx, early); err != nil {
-				return err
-			}
-			late, err := obtained(ctx, tx, ask, result(Fail))
-			if err != nil {
-				return err
-			}
-			if open, err := Unfinished(ctx, tx); err != nil || len(open) != 1 || open[0] != early {
-				t.Errorf("unfinished %v, %v", open, err)
-			}
-			if err := Finish(ctx, tx, early, result(Pass)); err != nil {
-				return err
-			}
-			rows, err := Latest(ctx, tx, ask.Change)
-			if len(rows) != 1 || rows[0].ID != late {
-				t.Errorf("the latest are %+v", rows)
-			}
-			return err
+	for _, c := range []struct {
+		name, inputs string
+		early, late  Verdict
+		counts       Verdict
+	}{
+		{"other inputs", "d3", Pass, Fail, Fail},
+		{"the same inputs, red at last", "d2", Blocked, Pass, Blocked},
+		{"the same inputs, green at last", "d2", Pass, Fail, Pass},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dbtest.Each(t, func(t *testing.T, d *db.DB) {
+				ask := seeded(t, d)
+				write(t, d, func(ctx context.Context, tx *db.Tx) error {
+					early, err := Queue(ctx, tx, ask)
+					if err != nil {
+						return err
+					}
+					if _, err := Begin(ctx, tx, early); err != nil {
+						return err
+					}
+					late := result(c.late)
+					late.Inputs = c.inputs
+					if _, err := obtained(ctx, tx, ask, late); err != nil {
+						return err
+					}
+					if open, err := Unfinished(ctx, tx); err != nil || len(open) != 1 || open[0] != early {
+						t.Errorf("unfinished %v, %v", open, err)
+					}
+					if err := Finish(ctx, tx, early, result(c.early)); err != nil {
+						return err
+					}
+					rows, err := Latest(ctx, tx, ask.Change)
+					if len(rows) != 1 || rows[0].Verdict != c.counts {
+						t.Errorf("the latest are %+v", rows)
+					}
+					return err
+				})
+			})
 		})
-	})
+	}
 }
 
 // TestNoForgedRows tries to store evidence that is none.
