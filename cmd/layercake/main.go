@@ -21,6 +21,7 @@ func main() {
 func start() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	out := int(os.Stdout.Fd())
 	t := cli.Terminal{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,

@@ -10,7 +10,7 @@ import (
 )
 
 // Time is a moment as the database keeps it: BIGINT microseconds since 1970,
-// UTC. The zero Time is stored as 0. In JSON it is RFC 3339.
+// UTC. The zero Time is stored as 0. In JSON it is RFC 3339, or null.
 type Time struct{ time.Time }
 
 // Now returns the present moment, UTC, cut to microseconds.
@@ -50,6 +50,18 @@ func (t *Time) Scan(src any) error {
 		return fmt.Errorf("scan time: want BIGINT microseconds, got %T", src)
 	}
 	return nil
+}
+
+// MarshalJSON writes RFC 3339, and null for the zero Time: what has not come yet.
+func (t Time) MarshalJSON() ([]byte, error) {
+	if t.IsZero() {
+		return []byte("null"), nil
+	}
+	text, err := t.Time.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("write time: %w", err)
+	}
+	return text, nil
 }
 
 // UnmarshalJSON reads an RFC 3339 time of any zone.

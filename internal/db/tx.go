@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -25,12 +26,39 @@ func (t *Tx) SQLTx() *sql.Tx { return t.lite }
 // PgxTx returns the PostgreSQL transaction, nil on SQLite, for package job only.
 func (t *Tx) PgxTx() pgx.Tx { return t.pg }
 
+// In adds values to args and returns the placeholders by which a query names
+// them, for IN (…); values is not empty.
+func In(args []any, values []string) (marks string, all []any) {
+	names := make([]string, len(values))
+	for i, v := range values {
+		args = append(args, v)
+		names[i] = fmt.Sprintf("$%d", len(args))
+	}
+	return strings.Join(names, ", "), args
+}
+
+type tallyKey struct{}
+
+// Counted returns a context under which statements are counted, for tests that hold
+// the number of queries against what they are asked for.
+func Counted(ctx context.Context) (context.Context, *atomic.Int64) {
+	n := new(atomic.Int64)
+	return context.WithValue(ctx, tallyKey{}, n), n
+}
+
+func tally(ctx context.Context) {
+	if n, ok := ctx.Value(tallyKey{}).(*atomic.Int64); ok {
+		n.Add(1)
+	}
+}
+
 // OnCommit registers fn to run after the transaction has been committed, in the
 // order of registration; it never runs when the transaction is rolled back.
 func (t *Tx) OnCommit(fn func()) { t.after = append(t.after, fn) }
 
 // Exec runs one statement and returns the number of rows it changed.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	tally(ctx)
 	args, err := t.ready(query, args)
 	if err != nil {
 		return 0, err
@@ -56,6 +84,7 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 // One reads exactly one row into dst, a pointer to a struct with db tags or to
 // a single value; ErrNoRow when there is none, another error when several.
 func (t *Tx) One(ctx context.Context, dst any, query string, args ...any) error {
+	tally(ctx)
 	args, err := t.ready(query, args)
 	if err != nil {
 		return err
@@ -77,6 +106,7 @@ func (t *Tx) One(ctx context.Context, dst any, query string, args ...any) error 
 // All reads all rows into dst, a pointer to a slice of structs with db tags or
 // of single values; its former content is replaced.
 func (t *Tx) All(ctx context.Context, dst any, query string, args ...any) error {
+	tally(ctx)
 	args, err := t.ready(query, args)
 	if err != nil {
 		return err

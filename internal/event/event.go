@@ -204,6 +204,16 @@ func Since(ctx context.Context, tx *db.Tx, project string, seq int64, limit int)
 	return events, nil
 }
 
+// Forget removes the log of a project that was deleted.
+func Forget(ctx context.Context, tx *db.Tx, project string) error {
+	for _, statement := range []string{`DELETE FROM events WHERE project_id = $1`, `DELETE FROM event_heads WHERE project_id = $1`} {
+		if _, err := tx.Exec(ctx, statement, project); err != nil {
+			return fmt.Errorf("forget events of %s: %w", project, err)
+		}
+	}
+	return nil
+}
+
 // Head returns the number and hash of the last event of project, 0 and "" when
 // it has none.
 func Head(ctx context.Context, tx *db.Tx, project string) (seq int64, hash string, err error) {

@@ -196,9 +196,13 @@ func (f *Flow) sendBack(ctx context.Context, tx *db.Tx, s *State, a Action) erro
 	v := s.Gate(a.Gate)
 	t := a.Task
 	if a.Kind == Retry {
+		why := "The attempt before failed: "
+		if t.Status == project.TaskCancelled {
+			why = "A person cancelled the attempt before: "
+		}
 		t = project.Task{
 			Project: t.Project, Change: t.Change, Gate: t.Gate, Role: t.Role, Kind: t.Kind, Title: t.Title, Brief: t.Brief,
-			Feedback: strings.TrimSpace(t.Feedback + "\n\nThe attempt before failed: " + t.Reason), Priority: t.Priority, Round: v.Round, After: t.After, Theirs: t.Theirs,
+			Feedback: strings.TrimSpace(t.Feedback + "\n\n" + why + t.Reason), Priority: t.Priority, Round: v.Round, After: t.After, Theirs: t.Theirs,
 		}
 	} else {
 		feedback, err := f.withLogs(ctx, tx, a.Feedback)

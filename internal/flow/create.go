@@ -98,16 +98,22 @@ func (f *Flow) BeginChange(ctx context.Context, by gate.Decider, projectID, requ
 	if err := project.CheckIdea("request", request); err != nil {
 		return project.Change{}, err
 	}
-	var p project.Project
-	err = f.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-		p, err = project.Get(ctx, tx, projectID)
-		return err
-	})
-	if err != nil {
-		return project.Change{}, err
+	for range 50 {
+		var p project.Project
+		err = f.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+			p, err = project.Get(ctx, tx, projectID)
+			return err
+		})
+		if err != nil {
+			return project.Change{}, err
+		}
+		c := project.Change{Idea: request, Blueprint: string(blueprintText), BaseCommit: p.Head, Fast: FastTrack(request)}
+		err = f.begin(ctx, by, projectID, p.Head, p.Head, b, &c)
+		if fault.CodeOf(err) != "head.moved" { // by the record of the change before, perhaps
+			return c, err
+		}
 	}
-	c := project.Change{Idea: request, Blueprint: string(blueprintText), BaseCommit: p.Head, Fast: FastTrack(request)}
-	return c, f.begin(ctx, by, projectID, p.Head, p.Head, b, &c)
+	return project.Change{}, err
 }
 
 // admissible parses a blueprint and refuses rules that the person alone could

@@ -31,6 +31,21 @@ type Approval struct {
 	Comment    string
 	Design     string
 	Conditions []Promise
+	// Seen is what was looked at, nil for whatever is there. When the gate or the
+	// head is another by then, the approval is a conflict with CodeGateChanged.
+	Seen *Seen
+}
+
+// Seen names what a person looked at before deciding: the version of the gate and
+// the project's head.
+type Seen struct {
+	Version int64
+	Head    string
+}
+
+// Of reports whether that is what is there.
+func (n *Seen) Of(s *State, v *gate.View) bool {
+	return n == nil || n.Version == v.Version && n.Head == s.Project.Head
 }
 
 // Approve records a person's approval of a gate, and of all gates joined with
@@ -73,6 +88,9 @@ func (f *Flow) approveOnce(ctx context.Context, by gate.Decider, projectID, code
 		}
 		s, err := f.load(ctx, tx, l, row, c)
 		if err != nil {
+			return err
+		}
+		if s.editors, err = project.Editors(ctx, tx, c); err != nil {
 			return err
 		}
 		views, err := decidable(s, by, code, a)
@@ -137,6 +155,9 @@ func (f *Flow) prepare(ctx context.Context, l *look, by gate.Decider, code strin
 			return err
 		}
 		if s, err = f.load(ctx, tx, l, p, c); err != nil {
+			return err
+		}
+		if s.editors, err = project.Editors(ctx, tx, c); err != nil {
 			return err
 		}
 		events, err = event.All(ctx, tx, l.project)
@@ -229,6 +250,9 @@ func decidable(s *State, by gate.Decider, code string, a Approval) ([]*gate.View
 	if s.Change.Status != project.ChangeOpen {
 		return nil, fault.Conflict("change.ended", "Change %d has ended; its gates are decided. Begin a new change.", s.Change.Number)
 	}
+	if !a.Seen.Of(s, at) {
+		return nil, fault.Conflict(CodeGateChanged, "%s is no longer as you saw it. Look at what changed, then decide.", code)
+	}
 	views := s.Joined(code)
 	var unmet []gate.UnmetCondition
 	for _, v := range views {
@@ -275,8 +299,9 @@ func checkPromises(s *State, last *gate.View, list []Promise) error {
 	return nil
 }
 
-// authors are the people who asked for the change, for separation of duties.
-func authors(s *State) []string { return []string{s.Change.CreatedBy} }
+// authors are the people who asked for the change or changed its files themselves,
+// for separation of duties.
+func authors(s *State) []string { return append([]string{s.Change.CreatedBy}, s.editors...) }
 
 // record writes the decisions, and once the quorum is reached moves head and
 // gates.
@@ -374,8 +399,13 @@ func (f *Flow) sendBackTo(ctx context.Context, by gate.Decider, projectID, kind,
 		if err != nil {
 			return err
 		}
+		id := db.NewID("dec")
+		comment, err := review(ctx, tx, s, id, comment)
+		if err != nil {
+			return err
+		}
 		d := gate.Decision{
-			ID: db.NewID("dec"), Project: projectID, Change: s.Change.ID, Gate: v.ID, Code: v.Code, Kind: kind, Target: to.Code, Method: by.Method,
+			ID: id, Project: projectID, Change: s.Change.ID, Gate: v.ID, Code: v.Code, Kind: kind, Target: to.Code, Method: by.Method,
 			Actor: by.Actor.String(), Comment: comment, Head: s.Project.Head, DocumentDigest: v.DocumentDigest,
 			WorkDigest: v.WorkDigest, Round: v.Round, At: db.Now(),
 		}

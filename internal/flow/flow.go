@@ -31,6 +31,7 @@ type Tree interface {
 	Changed(ctx context.Context, projectID, from, to string) ([]string, error)
 	Commit(ctx context.Context, projectID string, spec repo.CommitSpec) (string, error)
 	Publish(ctx context.Context, projectID, head string, tags []Tag) error
+	Remove(ctx context.Context, projectID string) error
 }
 
 // Tag is the mark of a decided gate in the repository. Its message names the
@@ -68,11 +69,12 @@ const maxRounds = 60
 
 // Register lets the queue's workers advance projects.
 func (f *Flow) Register(q *job.Queue) {
-	job.Handle(q, func(ctx context.Context, a project.Advance) error { return f.Advance(ctx, a.Project) })
-	job.Handle(q, func(ctx context.Context, c Check) error { return f.RunCheck(ctx, f.Runner, c.Proof) }, job.Timeout(30*time.Minute))
-	job.Handle(q, func(ctx context.Context, p Publication) error { return f.Publish(ctx, p.Project) })
-	job.Handle(q, func(ctx context.Context, s sealJob) error { return f.Seal(ctx, s.Project) })
-	job.Handle(q, f.creation)
+	job.Handle(q, func(ctx context.Context, a project.Advance) error { return unlessGone(f.Advance(ctx, a.Project)) })
+	job.Handle(q, func(ctx context.Context, c Check) error { return unlessGone(f.RunCheck(ctx, f.Runner, c.Proof)) }, job.Timeout(30*time.Minute))
+	job.Handle(q, func(ctx context.Context, p Publication) error { return unlessGone(f.Publish(ctx, p.Project)) })
+	job.Handle(q, func(ctx context.Context, s sealJob) error { return unlessGone(f.Seal(ctx, s.Project)) })
+	job.Handle(q, func(ctx context.Context, c creationJob) error { return unlessGone(f.creation(ctx, c)) })
+	job.Handle(q, f.purge)
 }
 
 // Advance carries out what happens next on a project until nothing is left.
@@ -196,6 +198,9 @@ func (g Git) Publish(ctx context.Context, projectID, head string, tags []Tag) er
 	}
 	return nil
 }
+
+// Remove removes the repository of a deleted project.
+func (g Git) Remove(_ context.Context, projectID string) error { return g.Store.Remove(projectID) }
 
 // Commit makes a commit without a worktree.
 func (g Git) Commit(ctx context.Context, projectID string, spec repo.CommitSpec) (string, error) {

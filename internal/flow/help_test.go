@@ -3,6 +3,7 @@ package flow_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/layercake-app/layercake/internal/db"
@@ -139,6 +140,7 @@ func (w *world) unblock(s *rows) {
 	if o.Sentence() == "Nothing is under way." {
 		w.die("the overview has nothing to say to a person")
 	}
+	w.waiting(o)
 	if len(o.Ready) > 0 {
 		stop := o.Ready[0]
 		w.note("help: approve %s", stop.Title())
@@ -154,6 +156,31 @@ func (w *world) unblock(s *rows) {
 		}
 	}
 	w.die("dead end: %s %+v", o.Sentence(), o.Unmet())
+}
+
+// waiting checks that the inbox, which looks at the rows alone, shows the decisions
+// that the overview does.
+func (w *world) waiting(o *flow.Overview) {
+	w.Helper()
+	var inbox []flow.Waiting
+	w.read(func(ctx context.Context, tx *db.Tx) (err error) {
+		inbox, err = flow.Inbox(ctx, tx, "usr_1", []string{"org_0", "org_1"})
+		return err
+	})
+	var shown, ready []string
+	for _, i := range inbox {
+		if i.Kind == flow.WaitsDecision {
+			shown = append(shown, i.Gate)
+		}
+	}
+	for _, stop := range o.Ready {
+		ready = append(ready, stop.Code())
+	}
+	slices.Sort(shown)
+	slices.Sort(ready)
+	if !slices.Equal(shown, ready) {
+		w.die("the inbox shows decisions on %v, the overview on %v", shown, ready)
+	}
 }
 
 // settle does what an unmet condition asks for; it reports false for those that

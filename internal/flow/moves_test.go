@@ -10,6 +10,7 @@ import (
 
 	"github.com/layercake-app/layercake/internal/blueprint"
 	"github.com/layercake-app/layercake/internal/db"
+	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/flow"
 	"github.com/layercake-app/layercake/internal/gate"
 	"github.com/layercake-app/layercake/internal/project"
@@ -102,13 +103,29 @@ func (h *hand) agents() {
 		}
 		q := project.Question{Project: r.Project, Change: r.Change, Gate: r.Gate, Run: r.ID, Kind: project.QuestionAgent, Text: "By the way?", Suggestion: "no"}
 		h.add(1, name+" asks without waiting", func() { h.waitRun(r, "", &q) })
-		h.add(1, name+" is cancelled", func() {
-			h.write(func(ctx context.Context, tx *db.Tx) error {
-				if err := run.RequestCancel(ctx, tx, r.ID, "not needed"); err != nil {
-					return err
-				}
-				return h.wake(ctx, tx, ada.Actor, "run.cancelled", r.Gate)
-			})
+		h.add(1, name+" is cancelled", func() { h.must(h.flow.CancelRun(h.ctx, ada, r.ID, "not needed")) })
+		h.add(1, name+" is told something", func() {
+			_, err := h.flow.SteerRun(h.ctx, ada, r.ID, "Mind the gap.")
+			h.must(err)
+		})
+	}
+	h.retries()
+}
+
+// retries begin what failed or was cancelled once more, where nothing has gone on
+// without it.
+func (h *hand) retries() {
+	for _, r := range h.s.runs {
+		if r.Status != run.Failed && r.Status != run.Cancelled {
+			continue
+		}
+		h.add(1, "retry the "+r.Role+" at "+r.Gate, func() {
+			_, err := h.flow.RetryRun(h.ctx, ada, r.ID, 0)
+			if fault.KindOf(err) == fault.KindConflict {
+				h.note("  %v", err)
+				return
+			}
+			h.must(err)
 		})
 	}
 }
@@ -358,6 +375,7 @@ func (h *hand) owners() {
 		h.add(6, "resume", func() { h.must(h.flow.Pause(h.ctx, ada, h.project, false)) })
 	} else {
 		h.add(1, "pause", func() { h.must(h.flow.Pause(h.ctx, grace, h.project, true)) })
+		h.add(1, "stop", func() { h.must(h.flow.Stop(h.ctx, grace, h.project)) })
 	}
 	h.add(1, "set the budget", func() { h.must(h.flow.SetBudget(h.ctx, ada, h.project, int64(pick(h, "budget", []int{0, 5_000_000})))) })
 }

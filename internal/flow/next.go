@@ -61,6 +61,7 @@ type State struct {
 	Releases  bool // the release commit's inputs are those of the head
 
 	digests func(typ string) string // of a proof type's inputs at the head
+	editors []string                // people who changed files themselves; read for approvals only
 }
 
 // Next returns what happens next on a change. It is pure; running it again
@@ -325,13 +326,25 @@ func startable(s *State, v *gate.View) []Action {
 	for _, t := range v.Tasks {
 		ready := t.Status == project.TaskOpen && !slices.ContainsFunc(t.After, func(id string) bool {
 			before := newest[role[id]]
-			return before.Live() || before.Status == project.TaskFailed && !goesOn(v, project.BlockerTask)
+			return before.Live() || unfinished(before) != "" && !goesOn(v, unfinished(before))
 		})
 		if ready {
 			out = append(out, Action{Kind: StartRun, Gate: v.Code, Task: t})
 		}
 	}
 	return out
+}
+
+// unfinished names the kind of blocker that stands for a task which ended without
+// its work being done, "" for any other task.
+func unfinished(t project.Task) string {
+	switch t.Status {
+	case project.TaskFailed:
+		return project.BlockerTask
+	case project.TaskCancelled:
+		return project.BlockerCancelled
+	}
+	return ""
 }
 
 // goesOn reports whether every blocker of the kind is set aside by a waiver, so
@@ -354,7 +367,8 @@ func since(v *gate.View) db.Time {
 	return at
 }
 
-// afterFailure retries a failed task once and then asks a human. waits is true
+// afterFailure retries a failed task once and then asks a human. One whose run a
+// person cancelled is begun anew when a person says that it may. waits is true
 // while a person has to act.
 func afterFailure(v *gate.View) (acts []Action, waits bool) {
 	last := map[string]project.Task{}
@@ -370,13 +384,14 @@ func afterFailure(v *gate.View) (acts []Action, waits bool) {
 	}
 	for _, role := range sortedKeys(last) {
 		t := last[role]
-		if t.Status != project.TaskFailed || goesOn(v, project.BlockerTask) {
+		kind := unfinished(t)
+		if kind == "" || goesOn(v, kind) {
 			continue
 		}
-		if v.Blocked(project.BlockerTask) {
+		if v.Blocked(kind) {
 			return nil, true
 		}
-		if failures[role] <= 1 {
+		if kind == project.BlockerCancelled || failures[role] <= 1 {
 			acts = append(acts, Action{Kind: Retry, Gate: v.Code, Task: t})
 			continue
 		}

@@ -272,7 +272,7 @@ func people(v *gate.View, r rows, now db.Time) {
 		case b.Gate != v.Code:
 		case b.Status == "open" && b.Severity == "critical":
 			v.Blockers = append(v.Blockers, b)
-		case b.Status == "resolved" && b.Kind != project.BlockerAgent:
+		case b.Status == "resolved" && b.Kind != project.BlockerAgent && b.Kind != project.BlockerPerson:
 			v.Resolved = append(v.Resolved, b)
 		}
 	}

@@ -116,6 +116,14 @@ func (t *tree) Commit(ctx context.Context, projectID string, spec repo.CommitSpe
 	return commit, nil
 }
 
+func (t *tree) Remove(_ context.Context, projectID string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.heads, projectID)
+	delete(t.tags, projectID)
+	return nil
+}
+
 func (t *tree) Publish(_ context.Context, projectID, head string, tags []flow.Tag) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

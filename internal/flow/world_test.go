@@ -177,7 +177,7 @@ func (w *world) begin(by gate.Decider, like product, p project.Project, b *bluep
 	if p.Idea == "" {
 		p.Idea = like.idea()
 	}
-	p.Name, p.Teaching, p.Blueprint = "Garden", "intermediate", b.Name
+	p.Name, p.Teaching, p.Blueprint, p.Organization = "Garden", "intermediate", b.Name, "org_1"
 	_, err = w.flow.Create(w.ctx, by, &p, text, func(context.Context, string) error { return nil })
 	w.must(err)
 	w.project = p.ID

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -155,11 +156,25 @@ func Promise(ctx context.Context, tx *db.Tx, c *Condition) error {
 	return nil
 }
 
+const conditionColumns = `id, change_id, decision_id, origin, due_gate, text, owner, status, resolution, resolved_by, created_at, resolved_at`
+
+// GetCondition returns a condition by id.
+func GetCondition(ctx context.Context, tx *db.Tx, id string) (Condition, error) {
+	var c Condition
+	err := tx.One(ctx, &c, `SELECT `+conditionColumns+` FROM conditions WHERE id = $1`, id)
+	if errors.Is(err, db.ErrNoRow) {
+		return c, fault.NotFound("condition.not_found", "There is no condition %s.", id)
+	}
+	if err != nil {
+		return c, fmt.Errorf("read condition %s: %w", id, err)
+	}
+	return c, nil
+}
+
 // Conditions returns the conditions of a change, oldest first.
 func Conditions(ctx context.Context, tx *db.Tx, changeID string) ([]Condition, error) {
 	var out []Condition
-	err := tx.All(ctx, &out, `SELECT id, change_id, decision_id, origin, due_gate, text, owner, status, resolution, resolved_by, created_at, resolved_at
-		FROM conditions WHERE change_id = $1 ORDER BY id`, changeID)
+	err := tx.All(ctx, &out, `SELECT `+conditionColumns+` FROM conditions WHERE change_id = $1 ORDER BY id`, changeID)
 	if err != nil {
 		return nil, fmt.Errorf("list conditions of %s: %w", changeID, err)
 	}
@@ -244,10 +259,25 @@ func Waive(ctx context.Context, tx *db.Tx, w *Waiver) error {
 	return nil
 }
 
+const waiverColumns = `id, change_id, code, rule, subject, owner, reason, expires_at, status, created_by, created_at, closed_at`
+
+// GetWaiver returns a waiver by id.
+func GetWaiver(ctx context.Context, tx *db.Tx, id string) (Waiver, error) {
+	var w Waiver
+	err := tx.One(ctx, &w, `SELECT `+waiverColumns+` FROM waivers WHERE id = $1`, id)
+	if errors.Is(err, db.ErrNoRow) {
+		return w, fault.NotFound("waiver.not_found", "There is no waiver %s.", id)
+	}
+	if err != nil {
+		return w, fmt.Errorf("read waiver %s: %w", id, err)
+	}
+	return w, nil
+}
+
 // Waivers returns the waivers of a change, oldest first.
 func Waivers(ctx context.Context, tx *db.Tx, changeID string) ([]Waiver, error) {
 	var out []Waiver
-	err := tx.All(ctx, &out, `SELECT id, change_id, code, rule, subject, owner, reason, expires_at, status, created_by, created_at, closed_at FROM waivers WHERE change_id = $1 ORDER BY id`, changeID)
+	err := tx.All(ctx, &out, `SELECT `+waiverColumns+` FROM waivers WHERE change_id = $1 ORDER BY id`, changeID)
 	if err != nil {
 		return nil, fmt.Errorf("list waivers of %s: %w", changeID, err)
 	}

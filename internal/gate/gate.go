@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/layercake-app/layercake/internal/blueprint"
 	"github.com/layercake-app/layercake/internal/db"
@@ -87,12 +86,9 @@ func OfProjects(ctx context.Context, tx *db.Tx, projectIDs []string) (map[string
 	if len(projectIDs) == 0 {
 		return out, nil
 	}
-	args, marks := make([]any, len(projectIDs)), make([]string, len(projectIDs))
-	for i, id := range projectIDs {
-		args[i], marks[i] = id, fmt.Sprintf("$%d", i+1)
-	}
+	in, args := db.In(nil, projectIDs)
 	var all []Gate
-	err := tx.All(ctx, &all, `SELECT `+gateColumns+` FROM gates WHERE project_id IN (`+strings.Join(marks, ", ")+`)
+	err := tx.All(ctx, &all, `SELECT `+gateColumns+` FROM gates WHERE project_id IN (`+in+`)
 		AND change_id = (SELECT c.id FROM changes c WHERE c.project_id = gates.project_id ORDER BY c.number DESC LIMIT 1) ORDER BY position`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list gates: %w", err)

@@ -2,6 +2,7 @@ package project
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,12 +11,14 @@ import (
 	"github.com/layercake-app/layercake/internal/fault"
 )
 
-// The kinds of blocker: an agent raised it, a task failed for good, or repairs
-// did not turn a proof green.
+// The kinds of blocker: an agent or a person raised it, a task failed for good,
+// repairs did not turn a proof green, or a person cancelled the run of a task.
 const (
 	BlockerAgent     = "agent"
+	BlockerPerson    = "person"
 	BlockerTask      = "task"
 	BlockerExhausted = "exhausted"
+	BlockerCancelled = "cancelled"
 )
 
 // Blocker is an obstacle. A critical open one stops its gate's approval until
@@ -26,6 +29,7 @@ type Blocker struct {
 	Change     string  `db:"change_id" json:"change"`
 	Gate       string  `db:"gate" json:"gate"`
 	Run        string  `db:"run_id" json:"run,omitempty"`
+	Author     string  `db:"author" json:"author,omitempty"` // a person
 	Kind       string  `db:"kind" json:"kind"`
 	Title      string  `db:"title" json:"title"`
 	Detail     string  `db:"detail" json:"detail"`
@@ -37,14 +41,14 @@ type Blocker struct {
 	ResolvedAt db.Time `db:"resolved_at" json:"resolvedAt"`
 }
 
-const blockerColumns = `id, project_id, change_id, gate, run_id, kind, title, detail, severity, status, resolution, resolved_by, created_at, resolved_at`
+const blockerColumns = `id, project_id, change_id, gate, run_id, author, kind, title, detail, severity, status, resolution, resolved_by, created_at, resolved_at`
 
 // RaiseBlocker stores an open blocker.
 func RaiseBlocker(ctx context.Context, tx *db.Tx, b *Blocker) error {
 	b.ID, b.CreatedAt, b.Status = db.NewID("blk"), db.Now(), "open"
-	_, err := tx.Exec(ctx, `INSERT INTO blockers (id, project_id, change_id, gate, run_id, kind, title, detail, severity, status, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		b.ID, b.Project, b.Change, b.Gate, b.Run, b.Kind, b.Title, b.Detail, b.Severity, b.Status, b.CreatedAt)
+	_, err := tx.Exec(ctx, `INSERT INTO blockers (id, project_id, change_id, gate, run_id, author, kind, title, detail, severity, status, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		b.ID, b.Project, b.Change, b.Gate, b.Run, b.Author, b.Kind, b.Title, b.Detail, b.Severity, b.Status, b.CreatedAt)
 	if err != nil {
 		return fmt.Errorf("insert blocker: %w", err)
 	}
@@ -58,6 +62,19 @@ func Blockers(ctx context.Context, tx *db.Tx, changeID string) ([]Blocker, error
 		return nil, fmt.Errorf("list blockers of %s: %w", changeID, err)
 	}
 	return out, nil
+}
+
+// GetBlocker returns a blocker by id.
+func GetBlocker(ctx context.Context, tx *db.Tx, id string) (Blocker, error) {
+	var b Blocker
+	err := tx.One(ctx, &b, `SELECT `+blockerColumns+` FROM blockers WHERE id = $1`, id)
+	if errors.Is(err, db.ErrNoRow) {
+		return b, fault.NotFound("blocker.not_found", "There is no blocker %s.", id)
+	}
+	if err != nil {
+		return b, fmt.Errorf("read blocker %s: %w", id, err)
+	}
+	return b, nil
 }
 
 // ResolveBlocker closes an open blocker of a gate with a person's word on it.

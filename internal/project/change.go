@@ -73,6 +73,24 @@ func LatestChange(ctx context.Context, tx *db.Tx, projectID string) (Change, err
 	return c, nil
 }
 
+// ChangeByNumber returns a change of a project by its number.
+func ChangeByNumber(ctx context.Context, tx *db.Tx, projectID string, number int64) (Change, error) {
+	var c Change
+	err := tx.One(ctx, &c, `SELECT `+changeColumns+` FROM changes WHERE project_id = $1 AND number = $2`, projectID, number)
+	if errors.Is(err, db.ErrNoRow) {
+		return c, fault.NotFound("change.not_found", "The project has no change %d.", number)
+	}
+	if err != nil {
+		return c, fmt.Errorf("read change %d of %s: %w", number, projectID, err)
+	}
+	return c, nil
+}
+
+// EndedError refuses what only an open change takes.
+func EndedError(c Change) error {
+	return fault.Conflict("change.ended", "Change %d has ended. Begin a new change.", c.Number)
+}
+
 // GetChange returns a change by id.
 func GetChange(ctx context.Context, tx *db.Tx, id string) (Change, error) {
 	var c Change

@@ -12,15 +12,17 @@ import (
 	"github.com/layercake-app/layercake/internal/fault"
 )
 
-// Note is something an agent wants people and later agents to know: a choice
-// it made (kind decision), a risk, or a handoff to the next role.
+// Note is something an agent, or the person that Author names, wants people and
+// later agents to know: a choice (kind decision), a risk, a handoff to the next
+// role, or just a note.
 type Note struct {
 	ID         string  `db:"id" json:"id"`
 	Project    string  `db:"project_id" json:"project"`
 	Change     string  `db:"change_id" json:"change"`
 	Gate       string  `db:"gate" json:"gate"`
 	Run        string  `db:"run_id" json:"run,omitempty"`
-	Kind       string  `db:"kind" json:"kind"` // decision, risk, handoff
+	Author     string  `db:"author" json:"author,omitempty"`
+	Kind       string  `db:"kind" json:"kind"` // decision, risk, handoff, note
 	Title      string  `db:"title" json:"title"`
 	Body       string  `db:"body" json:"body"`
 	Likelihood string  `db:"likelihood" json:"likelihood,omitempty"`
@@ -31,9 +33,9 @@ type Note struct {
 // AddNote stores a note.
 func AddNote(ctx context.Context, tx *db.Tx, n *Note) error {
 	n.ID, n.CreatedAt = db.NewID("not"), db.Now()
-	_, err := tx.Exec(ctx, `INSERT INTO notes (id, project_id, change_id, gate, run_id, kind, title, body, likelihood, impact, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		n.ID, n.Project, n.Change, n.Gate, n.Run, n.Kind, n.Title, n.Body, n.Likelihood, n.Impact, n.CreatedAt)
+	_, err := tx.Exec(ctx, `INSERT INTO notes (id, project_id, change_id, gate, run_id, author, kind, title, body, likelihood, impact, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		n.ID, n.Project, n.Change, n.Gate, n.Run, n.Author, n.Kind, n.Title, n.Body, n.Likelihood, n.Impact, n.CreatedAt)
 	if err != nil {
 		return fmt.Errorf("insert note: %w", err)
 	}
@@ -43,7 +45,7 @@ func AddNote(ctx context.Context, tx *db.Tx, n *Note) error {
 // Notes returns the notes of a change, oldest first.
 func Notes(ctx context.Context, tx *db.Tx, changeID string) ([]Note, error) {
 	var out []Note
-	err := tx.All(ctx, &out, `SELECT id, project_id, change_id, gate, run_id, kind, title, body, likelihood, impact, created_at FROM notes WHERE change_id = $1 ORDER BY id`, changeID)
+	err := tx.All(ctx, &out, `SELECT id, project_id, change_id, gate, run_id, author, kind, title, body, likelihood, impact, created_at FROM notes WHERE change_id = $1 ORDER BY id`, changeID)
 	if err != nil {
 		return nil, fmt.Errorf("list notes of %s: %w", changeID, err)
 	}
@@ -81,6 +83,26 @@ func Messages(ctx context.Context, tx *db.Tx, runID string) ([]Message, error) {
 		return nil, fmt.Errorf("list messages of %s: %w", runID, err)
 	}
 	return out, nil
+}
+
+// TakeOverMessages copies to a run what was said to the one it continues and read
+// up to a step.
+func TakeOverMessages(ctx context.Context, tx *db.Tx, from, to string, seq int64) error {
+	all, err := Messages(ctx, tx, from)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if m.ReadSeq == 0 || m.ReadSeq > seq {
+			continue
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO messages (id, run_id, author, text, read_seq, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+			db.NewID("msg"), to, m.Author, m.Text, m.ReadSeq, m.CreatedAt)
+		if err != nil {
+			return fmt.Errorf("take over message: %w", err)
+		}
+	}
+	return nil
 }
 
 // MarkRead records after which step unread messages were shown to the agent.

@@ -48,12 +48,12 @@ type Project struct {
 	Name         string  `db:"name" json:"name"`
 	Idea         string  `db:"idea" json:"idea"`
 	Type         string  `db:"type" json:"type"`
-	Mode         string  `db:"mode" json:"mode"`
-	Tier         string  `db:"tier" json:"tier"`
-	Teaching     string  `db:"teaching" json:"teaching"`
+	Mode         string  `db:"mode" json:"deploymentMode"`
+	Tier         string  `db:"tier" json:"qualityTier"`
+	Teaching     string  `db:"teaching" json:"teachingLevel"`
 	Blueprint    string  `db:"blueprint" json:"blueprint"`
 	HasUI        bool    `db:"has_ui" json:"hasUi"`
-	Origin       string  `db:"origin" json:"origin,omitempty"`
+	Origin       string  `db:"origin" json:"-"`
 	Head         string  `db:"head" json:"head"`
 	BudgetMicro  int64   `db:"budget_micro" json:"budgetMicro"`
 	SpentMicro   int64   `db:"spent_micro" json:"spentMicro"`
@@ -62,10 +62,12 @@ type Project struct {
 	Paused       bool    `db:"paused" json:"paused"`
 	Version      int64   `db:"version" json:"version"`
 	CreatedAt    db.Time `db:"created_at" json:"createdAt"`
+	ArchivedAt   db.Time `db:"archived_at" json:"archivedAt"`
+	DeletedAt    db.Time `db:"deleted_at" json:"-"`
 }
 
 const projectColumns = `id, organization_id, name, idea, type, mode, tier, teaching, blueprint, has_ui, origin, head,
-  budget_micro, spent_micro, token_cap, spent_tokens, paused, version, created_at`
+  budget_micro, spent_micro, token_cap, spent_tokens, paused, version, created_at, archived_at, deleted_at`
 
 // Validate reports every field of p that a person must change, at once.
 func (p *Project) Validate() error {
@@ -83,7 +85,7 @@ func (p *Project) Validate() error {
 	for _, c := range []struct {
 		field, value string
 		allowed      []string
-	}{{"type", p.Type, Types}, {"mode", p.Mode, Modes}, {"tier", p.Tier, Tiers}, {"teaching", p.Teaching, Teaching}} {
+	}{{"type", p.Type, Types}, {"deploymentMode", p.Mode, Modes}, {"qualityTier", p.Tier, Tiers}, {"teachingLevel", p.Teaching, Teaching}} {
 		if !contains(c.allowed, c.value) {
 			details = append(details, fault.Detail{
 				Field:   c.field,
@@ -235,12 +237,15 @@ func Create(ctx context.Context, tx *db.Tx, p *Project) error {
 	return nil
 }
 
-// Get returns a project by id.
+// CodeGone is the code of the fault that there is no such project, or no more.
+const CodeGone = "project.not_found"
+
+// Get returns a project by id. One that was deleted is not there.
 func Get(ctx context.Context, tx *db.Tx, id string) (Project, error) {
 	var p Project
-	err := tx.One(ctx, &p, `SELECT `+projectColumns+` FROM projects WHERE id = $1`, id)
+	err := tx.One(ctx, &p, `SELECT `+projectColumns+` FROM projects WHERE id = $1 AND deleted_at = 0`, id)
 	if errors.Is(err, db.ErrNoRow) {
-		return p, fault.NotFound("project.not_found", "There is no project %s here. `layercake run --data DIR` lists the projects of a data folder when the id is wrong.", id)
+		return p, fault.NotFound(CodeGone, "There is no project %s here. `layercake run --data DIR` lists the projects of a data folder when the id is wrong.", id)
 	}
 	if err != nil {
 		return p, fmt.Errorf("read project %s: %w", id, err)
@@ -251,17 +256,19 @@ func Get(ctx context.Context, tx *db.Tx, id string) (Project, error) {
 // List returns all projects, oldest first.
 func List(ctx context.Context, tx *db.Tx) ([]Project, error) {
 	var out []Project
-	if err := tx.All(ctx, &out, `SELECT `+projectColumns+` FROM projects ORDER BY id`); err != nil {
+	if err := tx.All(ctx, &out, `SELECT `+projectColumns+` FROM projects WHERE deleted_at = 0 ORDER BY id`); err != nil {
 		return nil, fmt.Errorf("list projects: %w", err)
 	}
 	return out, nil
 }
 
 // Filter narrows a list of projects. Organizations are the tenants it may come
-// from; Before is an id that all of them are older than.
+// from; Before is an id that all of them are older than. Archived asks for those
+// that were put away, and only for those.
 type Filter struct {
 	Organizations []string
 	Text          string
+	Archived      bool
 	Before        string
 	Limit         int
 }
@@ -271,14 +278,10 @@ func Page(ctx context.Context, tx *db.Tx, f Filter) ([]Project, error) {
 	if len(f.Organizations) == 0 {
 		return nil, nil
 	}
-	args := []any{f.Before, like(f.Text), f.Limit}
-	marks := make([]string, len(f.Organizations))
-	for i, o := range f.Organizations {
-		args = append(args, o)
-		marks[i] = fmt.Sprintf("$%d", len(args))
-	}
+	args := []any{f.Before, like(f.Text), f.Limit, f.Archived}
+	in, args := db.In(args, f.Organizations)
 	var out []Project
-	err := tx.All(ctx, &out, `SELECT `+projectColumns+` FROM projects WHERE organization_id IN (`+strings.Join(marks, ", ")+`)
+	err := tx.All(ctx, &out, `SELECT `+projectColumns+` FROM projects WHERE organization_id IN (`+in+`) AND deleted_at = 0 AND (archived_at > 0) = $4
 		AND ($1 = '' OR id < $1) AND ($2 = '%%' OR LOWER(name) LIKE $2 ESCAPE '!' OR LOWER(idea) LIKE $2 ESCAPE '!') ORDER BY id DESC LIMIT $3`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list projects: %w", err)
@@ -304,12 +307,12 @@ func Adopt(ctx context.Context, tx *db.Tx, organization string) error {
 // changes a project's gates, tasks or head takes it first: project, then
 // rows, then the event head is the fixed order on PostgreSQL.
 func Lock(ctx context.Context, tx *db.Tx, id string) (Project, error) {
-	n, err := tx.Exec(ctx, `UPDATE projects SET locks = locks + 1 WHERE id = $1`, id)
+	n, err := tx.Exec(ctx, `UPDATE projects SET locks = locks + 1 WHERE id = $1 AND deleted_at = 0`, id)
 	if err != nil {
 		return Project{}, fmt.Errorf("lock project %s: %w", id, err)
 	}
 	if n == 0 {
-		return Project{}, fault.NotFound("project.not_found", "There is no project %s here.", id)
+		return Project{}, fault.NotFound(CodeGone, "There is no project %s here.", id)
 	}
 	return Get(ctx, tx, id)
 }
@@ -341,6 +344,17 @@ func MoveHead(ctx context.Context, tx *db.Tx, m Move) (bool, error) {
 		return false, fmt.Errorf("record move of %s: %w", m.Project, err)
 	}
 	return true, nil
+}
+
+// Editors lists the people who moved the head themselves since a change began.
+func Editors(ctx context.Context, tx *db.Tx, c Change) ([]string, error) {
+	var out []string
+	err := tx.All(ctx, &out, `SELECT DISTINCT actor FROM moves WHERE project_id = $1 AND kind = 'person'
+		AND seq > COALESCE((SELECT MAX(seq) FROM moves WHERE project_id = $1 AND to_commit = $2), 0) ORDER BY actor`, c.Project, c.BaseCommit)
+	if err != nil {
+		return nil, fmt.Errorf("list editors of %s: %w", c.Project, err)
+	}
+	return out, nil
 }
 
 // SetMode changes where a project goes live.

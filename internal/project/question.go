@@ -123,3 +123,12 @@ func WithdrawQuestions(ctx context.Context, tx *db.Tx, changeID string, gates []
 	}
 	return nil
 }
+
+// WithdrawQuestionsOf closes the open questions that a cancelled run asked for
+// itself. One about the budget is everybody's and stays.
+func WithdrawQuestionsOf(ctx context.Context, tx *db.Tx, runID string) error {
+	if _, err := tx.Exec(ctx, `UPDATE questions SET status = 'withdrawn', answered_at = $2 WHERE run_id = $1 AND kind <> $3 AND status = 'open'`, runID, db.Now(), QuestionBudget); err != nil {
+		return fmt.Errorf("withdraw questions of %s: %w", runID, err)
+	}
+	return nil
+}

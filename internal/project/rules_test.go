@@ -61,12 +61,12 @@ func TestAProjectNamesEveryFieldThatIsWrong(t *testing.T) {
 		{"too long a name", func(p *project.Project) { p.Name = strings.Repeat("ü", 81) }, "name"},
 		{"no idea", func(p *project.Project) { p.Idea = " " }, "idea"},
 		{"the type", func(p *project.Project) { p.Type = "Traditional" }, "type"},
-		{"the mode", func(p *project.Project) { p.Mode = "" }, "mode"},
-		{"the tier", func(p *project.Project) { p.Tier = "gold" }, "tier"},
-		{"the teaching level", func(p *project.Project) { p.Teaching = "guru" }, "teaching"},
+		{"the mode", func(p *project.Project) { p.Mode = "" }, "deploymentMode"},
+		{"the tier", func(p *project.Project) { p.Tier = "gold" }, "qualityTier"},
+		{"the teaching level", func(p *project.Project) { p.Teaching = "guru" }, "teachingLevel"},
 		{"the budget", func(p *project.Project) { p.BudgetMicro = -1 }, "budget"},
 		{"the token cap", func(p *project.Project) { p.TokenCap = -1 }, "budget"},
-		{"all of it", func(p *project.Project) { *p = project.Project{BudgetMicro: -1} }, "idea name type mode tier teaching budget"},
+		{"all of it", func(p *project.Project) { *p = project.Project{BudgetMicro: -1} }, "idea name type deploymentMode qualityTier teachingLevel budget"},
 	} {
 		p := valid()
 		c.spoil(&p)
@@ -87,10 +87,10 @@ func TestAProjectNamesEveryFieldThatIsWrong(t *testing.T) {
 			t.Errorf("%s: fields %q, want %q (%v)", c.name, got, c.fields, err)
 		}
 	}
-	for field, values := range map[string][]string{"type": project.Types, "mode": project.Modes, "tier": project.Tiers, "teaching": project.Teaching} {
+	for field, values := range map[string][]string{"type": project.Types, "deploymentMode": project.Modes, "qualityTier": project.Tiers, "teachingLevel": project.Teaching} {
 		for _, v := range values {
 			p := valid()
-			*map[string]*string{"type": &p.Type, "mode": &p.Mode, "tier": &p.Tier, "teaching": &p.Teaching}[field] = v
+			*map[string]*string{"type": &p.Type, "deploymentMode": &p.Mode, "qualityTier": &p.Tier, "teachingLevel": &p.Teaching}[field] = v
 			if err := p.Validate(); err != nil {
 				t.Errorf("%s %s: %v", field, v, err)
 			}

@@ -108,6 +108,18 @@ func EndTask(ctx context.Context, tx *db.Tx, id, status, reason string) error {
 	return moveTask(ctx, tx, id, TaskRunning, status, reason, db.Now())
 }
 
+// AgainTask marks a task that failed or was cancelled as being worked on again.
+func AgainTask(ctx context.Context, tx *db.Tx, id string) error {
+	n, err := tx.Exec(ctx, `UPDATE tasks SET status = 'running', reason = '', ended_at = 0 WHERE id = $1 AND status IN ('failed', 'cancelled')`, id)
+	if err != nil {
+		return fmt.Errorf("take up task %s again: %w", id, err)
+	}
+	if n == 0 {
+		return fault.Conflict("task.state", "Task %s has neither failed nor been cancelled.", id)
+	}
+	return nil
+}
+
 func moveTask(ctx context.Context, tx *db.Tx, id, from, to, reason string, ended db.Time) error {
 	n, err := tx.Exec(ctx, `UPDATE tasks SET status = $3, reason = $4, ended_at = $5 WHERE id = $1 AND status = $2`, id, from, to, reason, ended)
 	if err != nil {

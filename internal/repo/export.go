@@ -72,7 +72,7 @@ func (r *Repo) exportTo(ctx context.Context, dest, commit string) (err error) {
 	defer func() { err = errors.Join(err, st.close()) }()
 	made := st.path(stagedNew)
 	if err := r.exportInto(ctx, made, commit); err != nil {
-		return errors.Join(full(err), st.drop())
+		return errors.Join(Full(err), st.drop())
 	}
 	r.store.step()
 	if err := errors.Join(os.Chmod(made, 0o755), os.Rename(made, dest)); err != nil {
@@ -93,7 +93,7 @@ func (r *Repo) exportWithin(ctx context.Context, dest, commit string) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
-	err = full(r.exportInto(ctx, st.path(stagedNew), commit))
+	err = Full(r.exportInto(ctx, st.path(stagedNew), commit))
 	if entries, read := os.ReadDir(dest); err == nil && (read != nil || len(entries) > 1) {
 		err = notEmpty(dest) // somebody wrote there meanwhile
 	}
@@ -203,13 +203,13 @@ func (r *Repo) ExportZip(ctx context.Context, w io.Writer, commit string) error 
 	}
 	temp, err := os.MkdirTemp(r.tempRoot(), "zip-")
 	if err != nil {
-		return fmt.Errorf("export zip: %w", err)
+		return Full(fmt.Errorf("export zip: %w", err))
 	}
 	err = r.exportInto(ctx, temp, commit)
 	if err == nil {
 		err = writeZip(ctx, temp, w)
 	}
-	return errors.Join(err, RemoveTree(temp))
+	return errors.Join(Full(err), RemoveTree(temp))
 }
 
 func writeZip(ctx context.Context, dir string, w io.Writer) error {
@@ -300,7 +300,7 @@ func (r *Repo) ExportBundle(ctx context.Context, path, commit string) (err error
 	if err == nil {
 		err = place(temp, path)
 	}
-	if err := errors.Join(err, st.drop()); err != nil {
+	if err := errors.Join(Full(err), st.drop()); err != nil {
 		return fmt.Errorf("export bundle: %w", err)
 	}
 	return nil

@@ -186,7 +186,7 @@ func (g *git) run(ctx context.Context, gitDir string, c call) ([]byte, error) {
 	case stdout.full:
 		return nil, fault.TooLarge("repo.output", "git %s gave more than %d MB. Ask for a smaller part.", c.args[0], limit>>20)
 	case err != nil:
-		return stdout.buf.Bytes(), full(&gitError{command: c.args[0], code: cmd.ProcessState.ExitCode(), stderr: stderr.String(), err: err})
+		return stdout.buf.Bytes(), Full(&gitError{command: c.args[0], code: cmd.ProcessState.ExitCode(), stderr: stderr.String(), err: err})
 	}
 	return stdout.buf.Bytes(), nil
 }
@@ -194,8 +194,8 @@ func (g *git) run(ctx context.Context, gitDir string, c call) ([]byte, error) {
 // fullDisk is what git says of one.
 var fullDisk = regexp.MustCompile(`No space left on device|Out of diskspace|Disk quota exceeded`)
 
-// full makes an error about a full disk one that a person can act on.
-func full(err error) error {
+// Full makes an error about a full disk one that a person can act on.
+func Full(err error) error {
 	var failed *gitError
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.As(err, &failed) && fullDisk.MatchString(failed.stderr) {
 		return fault.Full("repo.full", "The disk is full. What was decided and done is kept. Free some space, then try again.").Because(err)

@@ -25,6 +25,12 @@ type LogEntry struct {
 // Log returns the newest n commits that commit can be reached from, itself
 // first; with n < 1 all of them.
 func (r *Repo) Log(ctx context.Context, commit string, n int) ([]LogEntry, error) {
+	return r.History(ctx, commit, "", 0, n)
+}
+
+// History is Log for the commits that changed one file or folder, "" for all, after
+// the newest skip of them.
+func (r *Repo) History(ctx context.Context, commit, path string, skip, n int) ([]LogEntry, error) {
 	if _, err := r.files(ctx, commit); err != nil {
 		return nil, err
 	}
@@ -33,7 +39,17 @@ func (r *Repo) Log(ctx context.Context, commit string, n int) ([]LogEntry, error
 	if n > 0 {
 		args = append(args, "--max-count="+strconv.Itoa(n))
 	}
-	out, err := r.run(ctx, call{args: append(args, "--end-of-options", commit, "--")})
+	if skip > 0 {
+		args = append(args, "--skip="+strconv.Itoa(skip))
+	}
+	args = append(args, "--end-of-options", commit, "--")
+	if path != "" {
+		if err := CheckPath(strings.TrimSuffix(path, "/")); err != nil {
+			return nil, err
+		}
+		args = append(args, path)
+	}
+	out, err := r.run(ctx, call{args: args})
 	if err != nil {
 		return nil, fmt.Errorf("read log: %w", err)
 	}
@@ -88,9 +104,11 @@ func (r *Repo) Changed(ctx context.Context, from, to string) ([]string, error) {
 	return paths, nil
 }
 
-// MaxDiff is the size in bytes at which Diff is cut, with a last line that
-// says so.
+// MaxDiff is the size in bytes at which Diff is cut; its last line is CutMark then.
 const MaxDiff = 1 << 20
+
+// CutMark ends a difference that was cut.
+var CutMark = fmt.Sprintf("… cut at %d KB. Name the files to see the rest.\n", MaxDiff>>10)
 
 // Diff returns the difference of two commits in git's unified format, of the
 // given files and folders or of all; from "" is the empty tree.
@@ -116,7 +134,7 @@ func (r *Repo) Diff(ctx context.Context, from, to string, paths ...string) (stri
 	}
 	text := string(out)
 	if len(out) == MaxDiff {
-		text = text[:strings.LastIndexByte(text, '\n')+1] + fmt.Sprintf("… cut at %d KB. Name the files to see the rest.\n", MaxDiff>>10)
+		text = text[:strings.LastIndexByte(text, '\n')+1] + CutMark
 	}
 	return strings.ToValidUTF8(text, "\uFFFD"), nil
 }

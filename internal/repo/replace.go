@@ -214,7 +214,7 @@ func (r *Repo) ReplaceExport(ctx context.Context, dest, commit string) (err erro
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
 	if err := r.exportInto(ctx, st.path(stagedNew), commit); err != nil {
-		return errors.Join(full(err), st.drop())
+		return errors.Join(Full(err), st.drop())
 	}
 	ctx = context.WithoutCancel(ctx) // from here to the end, or back
 	if err := st.setAside(dest); err != nil {

@@ -169,6 +169,24 @@ func (s *Store) Create(ctx context.Context, projectID string) (*Repo, error) {
 	return r, r.ready()
 }
 
+// Remove removes the repository of a project with its worktrees. It may be
+// repeated.
+func (s *Store) Remove(projectID string) error {
+	r := s.Repo(projectID)
+	if !validName.MatchString(projectID) {
+		return invalidID(projectID)
+	}
+	r.making.Lock()
+	defer r.making.Unlock()
+	s.mu.Lock()
+	delete(s.repos, projectID)
+	s.mu.Unlock()
+	if err := RemoveTree(r.dir); err != nil {
+		return fmt.Errorf("remove repository of %s: %w", projectID, err)
+	}
+	return nil
+}
+
 func invalidID(id string) error {
 	return fault.Invalid("repo.id", "%q cannot name a repository: use letters, digits, - and _, at most 128.", cut(id, 80))
 }

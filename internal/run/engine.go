@@ -10,6 +10,7 @@ import (
 
 	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/event"
+	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/job"
 	"github.com/layercake-app/layercake/internal/llm"
 	"github.com/layercake-app/layercake/internal/project"
@@ -69,8 +70,8 @@ func (e *Engine) Turn(ctx context.Context, args Turn) error {
 	if fenced || t != nil && t.ended {
 		e.tidy(ctx, args.Run)
 	}
-	if fenced {
-		return nil
+	if code := fault.CodeOf(err); fenced || code == project.CodeGone || code == codeGone {
+		return nil // another job carries it, or its project was deleted
 	}
 	return err
 }

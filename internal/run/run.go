@@ -101,12 +101,15 @@ func Start(ctx context.Context, tx *db.Tx, q *job.Queue, t project.Task, base, m
 	return r, q.Insert(ctx, tx, Turn{Run: r.ID, Token: r.Token})
 }
 
+// codeGone is the code of the fault that there is no such run.
+const codeGone = "run.not_found"
+
 // Get returns a run by id.
 func Get(ctx context.Context, tx *db.Tx, id string) (Run, error) {
 	var r Run
 	err := tx.One(ctx, &r, `SELECT `+runColumns+` FROM runs WHERE id = $1`, id)
 	if errors.Is(err, db.ErrNoRow) {
-		return r, fault.NotFound("run.not_found", "There is no run %s.", id)
+		return r, fault.NotFound(codeGone, "There is no run %s.", id)
 	}
 	if err != nil {
 		return r, fmt.Errorf("read run %s: %w", id, err)
@@ -143,6 +146,9 @@ func RequestCancel(ctx context.Context, tx *db.Tx, id, reason string) error {
 	if err := end(ctx, tx, r, Cancelled, reason); err != nil {
 		return err
 	}
+	if _, err := project.Forfeit(ctx, tx, id, project.UsageEstimated); err != nil {
+		return err
+	}
 	return project.EndTask(ctx, tx, r.Task, project.TaskCancelled, reason)
 }
 
@@ -175,6 +181,72 @@ func RequestPause(ctx context.Context, tx *db.Tx, id string) error {
 		return fault.Conflict("run.state", "Run %s is not at work, so it cannot be paused.", id)
 	}
 	return nil
+}
+
+// Halt stops the runs of a project at once, in the middle of what they do: a model
+// call in flight stays spent, as estimated, and is made again when they go on.
+// Whoever carries one finds its token stale. It returns how many there were.
+func Halt(ctx context.Context, tx *db.Tx, projectID string) (int, error) {
+	var runs []string
+	err := tx.All(ctx, &runs, `UPDATE runs SET status = 'waiting', waits_for = 'pause', token = token + 1, lease_until = 0
+		WHERE project_id = $1 AND status IN ('queued', 'running') RETURNING id`, projectID)
+	if err != nil {
+		return 0, fmt.Errorf("halt runs of %s: %w", projectID, err)
+	}
+	for _, id := range runs {
+		if _, err := project.Forfeit(ctx, tx, id, project.UsageEstimated); err != nil {
+			return 0, err
+		}
+	}
+	return len(runs), nil
+}
+
+// Again begins the task of a run that failed or was cancelled once more, from the
+// end of a step of its journal; 0 is from the beginning, on base. The steps up to
+// there are taken over as they are and cost nothing again.
+func Again(ctx context.Context, tx *db.Tx, q *job.Queue, old Run, seq int64, base string) (Run, error) {
+	r := Run{
+		ID: db.NewID("run"), Project: old.Project, Change: old.Change, Task: old.Task, Gate: old.Gate, Role: old.Role,
+		Status: Queued, Token: 1, Base: base, Commit: base, Model: old.Model, CreatedAt: db.Now(),
+	}
+	steps, err := Steps(ctx, tx, old.ID)
+	if err != nil {
+		return r, err
+	}
+	if seq > 0 {
+		r.Base, r.Commit, r.Opening, r.System = old.Base, old.Base, old.Opening, old.System
+	}
+	if seq > int64(len(steps)) {
+		return r, fault.Invalid("run.step", "The journal of this run has %d steps, so it cannot go on from step %d.", len(steps), seq)
+	}
+	steps = steps[:seq]
+	for _, s := range steps {
+		if s.Commit != "" {
+			r.Commit = s.Commit
+		}
+		r.Turns = s.Turn
+	}
+	if err := project.AgainTask(ctx, tx, r.Task); err != nil {
+		return r, err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO runs (id, project_id, change_id, task_id, gate, role, status, token, base_commit, commit_hash, opening, system, turns, model, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		r.ID, r.Project, r.Change, r.Task, r.Gate, r.Role, r.Status, r.Token, r.Base, r.Commit, r.Opening, r.System, r.Turns, r.Model, r.CreatedAt)
+	if err != nil {
+		return r, fmt.Errorf("insert run: %w", err)
+	}
+	for _, s := range steps {
+		s.Run, s.TokensIn, s.TokensOut, s.CostMicro = r.ID, 0, 0, 0
+		if err := addStep(ctx, tx, s); err != nil {
+			return r, err
+		}
+	}
+	if seq > 0 {
+		if err := project.TakeOverMessages(ctx, tx, old.ID, r.ID, seq); err != nil {
+			return r, err
+		}
+	}
+	return r, q.Insert(ctx, tx, Turn{Run: r.ID, Token: r.Token})
 }
 
 // Resume lets a paused run go on.
