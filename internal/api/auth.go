@@ -24,11 +24,15 @@ func (s *Server) authRoutes() []route {
 // Caller is what the request says of whoever sends it.
 type Caller struct {
 	device, address string
+	forwarded       bool // it came through a proxy
 }
 
 // Resolve takes the caller's marks from the request.
 func (c *Caller) Resolve(ctx huma.Context) []error {
 	c.device, c.address = ctx.Header("User-Agent"), ctx.RemoteAddr()
+	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		c.forwarded = c.forwarded || ctx.Header(h) != ""
+	}
 	return nil
 }
 
@@ -49,7 +53,9 @@ type registerIn struct {
 }
 
 func (s *Server) register(ctx context.Context, in *registerIn) (out Access, err error) {
-	if !s.Local { // the first account was made before it was reached from elsewhere
+	// The first account was made before this was reached from elsewhere, be it through
+	// a proxy on this machine.
+	if !s.Local || in.forwarded {
 		return out, account.Closed()
 	}
 	c, err := account.Candidate{Email: in.Body.Email, Password: in.Body.Password, Name: in.Body.Name}.Validate()

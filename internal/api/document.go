@@ -1,15 +1,19 @@
 package api
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
-	"unicode/utf8"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
 	"github.com/layercake-app/layercake/internal/account"
 	"github.com/layercake-app/layercake/internal/document"
@@ -20,9 +24,13 @@ import (
 func (s *Server) documentRoutes() []route {
 	return []route{
 		list(s, about{method: http.MethodGet, path: "/projects/{id}/documents", id: "list-documents", summary: "The documents at the project's head"}, s.listDocuments),
-		list(s, about{method: http.MethodGet, path: "/projects/{id}/files", id: "list-files", summary: "The files of a commit"}, s.listFiles),
-		on(s, about{method: http.MethodGet, path: "/projects/{id}/file", id: "read-file", summary: "A text file of a commit"}, s.readFile),
-		on(s, about{method: http.MethodGet, path: "/projects/{id}/diff", id: "diff", summary: "What differs between two commits"}, s.diff),
+		list(s, about{method: http.MethodGet, path: "/projects/{id}/files", id: "list-files", summary: "The files of a commit", conflicts: true}, s.listFiles),
+		onTagged(s, about{method: http.MethodGet, path: "/projects/{id}/file", id: "read-file", summary: "A text file of a commit", conflicts: true, large: true}, s.readFile),
+		onTagged(s, about{method: http.MethodPut, path: "/projects/{id}/file", id: "write-file", summary: "Write a text file as a commit of your own on the project's head", versioned: true}, s.writeFile),
+		on(s, about{method: http.MethodDelete, path: "/projects/{id}/file", id: "delete-file", summary: "Delete a file by a commit of your own on the project's head", versioned: true}, s.deleteFile),
+		list(s, about{method: http.MethodGet, path: "/projects/{id}/history", id: "list-history", summary: "The commits of a project or of one file, the newest first", conflicts: true}, s.listHistory),
+		on(s, about{method: http.MethodGet, path: "/projects/{id}/blame", id: "blame-file", summary: "Where each line of a file comes from", conflicts: true, large: true}, s.blame),
+		on(s, about{method: http.MethodGet, path: "/projects/{id}/diff", id: "diff", summary: "What differs between two commits", conflicts: true}, s.diff),
 		s.exportRoute(),
 	}
 }
@@ -35,7 +43,7 @@ type DocumentRow struct {
 	ReadingMinutes float64 `json:"readingMinutes"`
 }
 
-func (s *Server) listDocuments(ctx context.Context, in *ByID) (out page[DocumentRow], err error) {
+func (s *Server) listDocuments(ctx context.Context, in *OfProject) (out page[DocumentRow], err error) {
 	_, p, err := s.may(ctx, account.Read, in.ID)
 	if err != nil || p.Head == "" {
 		return out, err
@@ -51,11 +59,16 @@ func (s *Server) listDocuments(ctx context.Context, in *ByID) (out page[Document
 			paths = append(paths, f.Path)
 		}
 	}
-	content, err := r.ReadFiles(ctx, p.Head, paths...)
+	found, err := cut(in.Paging, paths, func(path string) string { return path })
 	if err != nil {
 		return out, err
 	}
-	for _, path := range paths {
+	out.next = found.next
+	content, err := r.ReadFiles(ctx, p.Head, found.items...)
+	if err != nil {
+		return out, err
+	}
+	for _, path := range found.items {
 		if d, ok := document.Describe(path, content[path]); ok {
 			out.items = append(out.items, DocumentRow{Path: path, Kind: d.Kind, Title: d.Title, ReadingMinutes: d.Reading.Minutes()})
 		}
@@ -76,19 +89,24 @@ type FileRow struct {
 }
 
 type listFilesIn struct {
-	ByID
+	OfProject
 	At
 }
 
 func (s *Server) listFiles(ctx context.Context, in *listFilesIn) (out page[FileRow], err error) {
 	r, commit, err := s.commitOf(ctx, in.ID, in.Commit)
-	if err != nil || commit == "" {
+	if err != nil {
 		return out, err
 	}
 	files, err := r.Files(ctx, commit)
-	for _, f := range files {
+	if err != nil {
+		return out, err
+	}
+	found, err := cut(in.Paging, files, func(f repo.File) string { return f.Path })
+	for _, f := range found.items {
 		out.items = append(out.items, FileRow{f.Path, f.Mode, f.Size})
 	}
+	out.next = found.next
 	return out, err
 }
 
@@ -102,41 +120,17 @@ func (s *Server) commitOf(ctx context.Context, projectID, commit string) (*repo.
 	if commit == "" {
 		commit = p.Head
 	}
+	if commit == "" {
+		return nil, "", fault.Conflict("project.empty", "The project has no commit yet. Try again in a moment.")
+	}
 	return s.Repos.Repo(p.ID), commit, nil
-}
-
-type readFileIn struct {
-	ByID
-	At
-	Path string `query:"path" required:"true" minLength:"1" maxLength:"1000"`
-}
-
-// FileText is the content of a text file.
-type FileText struct {
-	Path   string `json:"path"`
-	Commit string `json:"commit"`
-	Text   string `json:"text"`
-}
-
-func (s *Server) readFile(ctx context.Context, in *readFileIn) (FileText, error) {
-	r, commit, err := s.commitOf(ctx, in.ID, in.Commit)
-	if err != nil {
-		return FileText{}, err
-	}
-	text, err := r.Read(ctx, commit, in.Path)
-	if err != nil {
-		return FileText{}, err
-	}
-	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
-		return FileText{}, fault.Invalid("file.binary", "%s is no text. Export the project to have it.", in.Path)
-	}
-	return FileText{Path: in.Path, Commit: commit, Text: string(text)}, nil
 }
 
 type diffIn struct {
 	ByID
 	From string `query:"from" pattern:"^([0-9a-f]{40})?$" doc:"Nothing, when left out."`
 	To   string `query:"to" pattern:"^([0-9a-f]{40})?$" doc:"The project's head, when left out."`
+	Path string `query:"path" maxLength:"1000" doc:"A file or a folder; everything, when left out."`
 }
 
 // Diff is what differs between two commits.
@@ -144,6 +138,7 @@ type Diff struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 	Text string `json:"text" doc:"As git writes it."`
+	Cut  bool   `json:"cut" doc:"It was too long and ends early. Ask for one path after the other."`
 }
 
 func (s *Server) diff(ctx context.Context, in *diffIn) (Diff, error) {
@@ -151,8 +146,12 @@ func (s *Server) diff(ctx context.Context, in *diffIn) (Diff, error) {
 	if err != nil {
 		return Diff{}, err
 	}
-	text, err := r.Diff(ctx, in.From, to)
-	return Diff{From: in.From, To: to, Text: text}, err
+	var paths []string
+	if in.Path != "" {
+		paths = append(paths, in.Path)
+	}
+	text, err := r.Diff(ctx, in.From, to, paths...)
+	return Diff{From: in.From, To: to, Text: text, Cut: strings.HasSuffix(text, repo.CutMark)}, err
 }
 
 type exportIn struct {
@@ -163,7 +162,7 @@ type exportIn struct {
 // exportRoute hands out a project's repository as a file. It is made beside the
 // data first, so that an error is an answer and not half a file.
 func (s *Server) exportRoute() route {
-	a := about{method: http.MethodGet, path: "/projects/{id}/export", id: "export-project", summary: "The repository as a zip or a git bundle"}
+	a := about{method: http.MethodGet, path: "/projects/{id}/export", id: "export-project", summary: "The repository as a zip or a git bundle", conflicts: true, full: true}
 	return route{add: func(api huma.API) {
 		op := operation(a)
 		op.Responses = map[string]*huma.Response{"200": {Description: "The file.", Content: map[string]*huma.MediaType{
@@ -171,75 +170,108 @@ func (s *Server) exportRoute() route {
 			"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
 		}}}
 		huma.Register(api, op, func(ctx context.Context, in *exportIn) (*huma.StreamResponse, error) {
-			dir, err := s.export(ctx, in)
+			out, err := s.export(ctx, in)
 			if err != nil {
 				return nil, s.answer(ctx, err)
 			}
-			return &huma.StreamResponse{Body: func(c huma.Context) { s.send(ctx, c, dir, in) }}, nil
+			return &huma.StreamResponse{Body: func(c huma.Context) { s.send(ctx, c, out, in) }}, nil
 		})
 	}}
 }
 
-// export makes the file in a folder of its own, which send removes.
-func (s *Server) export(ctx context.Context, in *exportIn) (dir string, err error) {
+// exported is a file that was made for one request, in a folder that goes with it.
+type exported struct {
+	dir  string
+	file *os.File
+	size int64
+}
+
+func (e *exported) close() error {
+	if e.file == nil {
+		return os.RemoveAll(e.dir)
+	}
+	return errors.Join(e.file.Close(), os.RemoveAll(e.dir))
+}
+
+// export makes the file in a folder of its own, which send removes. There are only so
+// many at a time, because each is as large as its project.
+func (s *Server) export(ctx context.Context, in *exportIn) (out *exported, err error) {
 	_, p, err := s.may(ctx, account.Read, in.ID)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
+	select {
+	case s.exports <- struct{}{}:
+	default:
+		return nil, fault.Unavailable("export.busy", "Other exports are being made. Try again in a moment.")
+	}
+	defer func() {
+		if err != nil {
+			<-s.exports
+		}
+	}()
 	commit, err := s.Flow.Export(ctx, p.ID)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if dir, err = os.MkdirTemp(s.Temp, "export-"); err != nil {
-		return "", fmt.Errorf("export: %w", err)
+	out = &exported{}
+	if out.dir, err = os.MkdirTemp(s.Temp, "export-"); err != nil {
+		return nil, repo.Full(fmt.Errorf("export: %w", err))
 	}
-	path, r := filepath.Join(dir, "file"), s.Repos.Repo(p.ID)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, out.close())
+		}
+	}()
+	path, r := filepath.Join(out.dir, "file"), s.Repos.Repo(p.ID)
 	if in.Format == "bundle" {
 		err = r.ExportBundle(ctx, path, commit)
 	} else {
 		err = zipTo(ctx, r, path, commit)
 	}
 	if err != nil {
-		return "", joined(err, os.RemoveAll(dir))
+		return nil, err
 	}
-	return dir, nil
+	if out.file, err = os.Open(path); err != nil {
+		return nil, fmt.Errorf("export: %w", err)
+	}
+	info, err := out.file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("export: %w", err)
+	}
+	out.size = info.Size()
+	return out, nil
 }
 
 func zipTo(ctx context.Context, r *repo.Repo, path, commit string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return fmt.Errorf("export: %w", err)
+		return repo.Full(fmt.Errorf("export: %w", err))
 	}
-	return joined(r.ExportZip(ctx, f, commit), f.Close())
+	return repo.Full(errors.Join(r.ExportZip(ctx, f, commit), f.Close()))
 }
 
-// joined is the first error; the second adds to its cause.
-func joined(err, second error) error {
-	if err == nil {
-		return second
-	}
-	if second != nil {
-		return fmt.Errorf("%w (and %w)", err, second)
-	}
-	return err
-}
+// sendTime is how long a client may take to fetch an export.
+const sendTime = 10 * time.Minute
 
-func (s *Server) send(ctx context.Context, c huma.Context, dir string, in *exportIn) {
-	defer func() { s.report(ctx, os.RemoveAll(dir)) }()
-	data, err := os.Open(filepath.Join(dir, "file"))
-	if err != nil {
-		s.report(ctx, err)
-		c.SetStatus(http.StatusInternalServerError)
-		return
-	}
-	defer func() { _ = data.Close() }() // opened for reading
+// send writes the file. One that cannot be read to its end must not look whole.
+func (s *Server) send(ctx context.Context, c huma.Context, out *exported, in *exportIn) {
+	defer func() {
+		<-s.exports
+		s.report(ctx, out.close())
+	}()
 	kind := "application/zip"
 	if in.Format == "bundle" {
 		kind = "application/octet-stream"
 	}
+	_, w := humachi.Unwrap(c)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(sendTime)) // what has none needs none
 	c.SetHeader("Content-Type", kind)
+	c.SetHeader("Content-Length", strconv.FormatInt(out.size, 10))
 	c.SetHeader("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.%s"`, in.ID, in.Format))
-	if _, err := data.WriteTo(c.BodyWriter()); err != nil && ctx.Err() == nil {
-		s.Log.InfoContext(ctx, "export was cut short", "request", requestID(ctx), "error", err)
+	c.SetStatus(http.StatusOK)
+	if n, err := io.Copy(c.BodyWriter(), out.file); err != nil || n != out.size {
+		s.Log.InfoContext(ctx, "export was cut short", "request", requestID(ctx), "sent", n, "of", out.size, "error", err)
+		panic(http.ErrAbortHandler)
 	}
 }

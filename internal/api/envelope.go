@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -33,6 +34,7 @@ type Problem struct {
 	Code    string         `json:"code" doc:"Stable, for programs."`
 	Message string         `json:"message" doc:"For people; names the next step."`
 	Details []fault.Detail `json:"details" nullable:"false" doc:"Every wrong field, or every unmet condition."`
+	Current any            `json:"current,omitempty" doc:"With 412: the row as it is now."`
 }
 
 // Failure is every answer that is an error.
@@ -49,6 +51,15 @@ func (f *Failure) Error() string { return f.Problem.Message }
 
 // GetStatus is the HTTP status.
 func (f *Failure) GetStatus() int { return f.status }
+
+// GetHeaders are the headers that go with the status.
+func (f *Failure) GetHeaders() http.Header {
+	h := http.Header{}
+	if f.status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="LayerCake"`) // RFC 9110 §11.6.1
+	}
+	return h
+}
 
 // status maps the kinds of faults, the only place that does.
 var status = map[fault.Kind]int{
@@ -73,8 +84,35 @@ func failure(ctx context.Context, err error) *Failure {
 	if f, ok := fault.As(err); ok {
 		out.Problem.Details = append(out.Problem.Details, f.Details...)
 	}
+	var l *lostRace
+	if errors.As(err, &l) {
+		out.status, out.Problem.Current = http.StatusPreconditionFailed, l.current
+	}
+	switch out.Problem.Code {
+	case codeUnconditional:
+		out.status = http.StatusPreconditionRequired
+	case codeReused:
+		out.status = http.StatusUnprocessableEntity
+	}
 	return out
 }
+
+// codeUnconditional is the code of the fault that a request has to say which version
+// it changes.
+const codeUnconditional = "request.unconditional"
+
+// lostRace is a change to a row that is no longer as the client saw it.
+type lostRace struct {
+	error
+
+	current any
+}
+
+// Unwrap returns the fault.
+func (l *lostRace) Unwrap() error { return l.error }
+
+// lost answers with the row as it is now.
+func lost(err error, current any) error { return &lostRace{err, current} }
 
 // refusal is the answer to a request that never reached a handler: huma says what
 // is wrong with it. What was sent is not repeated, it may hold a password.
@@ -89,7 +127,7 @@ func refusal(c huma.Context, code int, message string, errs ...error) huma.Statu
 			return ready
 		}
 	}
-	if code == http.StatusUnprocessableEntity || strings.Contains(message, "request body") && code != http.StatusRequestEntityTooLarge {
+	if _, own := codes[code]; code == http.StatusUnprocessableEntity || strings.Contains(message, "request body") && !own {
 		code = http.StatusBadRequest // huma's words for a body against the schema, and for one that cannot be read
 	}
 	out := &Failure{Problem: Problem{Code: codes[code], Message: message, Details: []fault.Detail{}}, Meta: meta(ctx), status: code}
@@ -101,8 +139,14 @@ func refusal(c huma.Context, code int, message string, errs ...error) huma.Statu
 		out.Problem.Message = fault.Public(errPanic)
 	case code == http.StatusBadRequest:
 		out.Problem.Message = "The request is not as it must be. Look at the details and at /api/v1/openapi.json."
+	case sentences[code] != "":
+		out.Problem.Message = sentences[code]
 	}
-	for _, err := range errs {
+	for i, err := range errs {
+		if i == maxDetails {
+			out.Problem.Details = append(out.Problem.Details, fault.Detail{Message: fmt.Sprintf("and %d more", len(errs)-i)})
+			break
+		}
 		d := fault.Detail{Message: "cannot be read"}
 		var detail huma.ErrorDetailer
 		if errors.As(err, &detail) {
@@ -126,6 +170,18 @@ var codes = map[int]string{
 	http.StatusUnsupportedMediaType:  "request.media_type",
 	http.StatusInternalServerError:   "internal",
 	http.StatusRequestTimeout:        "request.timeout",
+}
+
+// sentences are what people are told of them.
+var sentences = map[int]string{
+	http.StatusRequestEntityTooLarge: "The body of the request is larger than this address takes. Send less.",
+	http.StatusUnsupportedMediaType:  "The body of the request must be JSON. Send it with the header Content-Type: application/json.",
+	http.StatusRequestTimeout:        "The body of the request came too slowly. Send it again.",
+}
+
+// tooLarge is the answer to a body that is too large, outside huma.
+func tooLarge() error {
+	return fault.TooLarge(codes[http.StatusRequestEntityTooLarge], "%s", sentences[http.StatusRequestEntityTooLarge])
 }
 
 // missing finds the name in what huma says of a property that is not there.
@@ -155,6 +211,9 @@ func meta(ctx context.Context) Meta {
 func writeFailure(w http.ResponseWriter, r *http.Request, f *Failure) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	for k, v := range f.GetHeaders() {
+		w.Header()[k] = v
+	}
 	w.WriteHeader(f.status)
 	if r.Method == http.MethodHead {
 		return

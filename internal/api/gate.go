@@ -2,9 +2,13 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/layercake-app/layercake/internal/account"
+	"github.com/layercake-app/layercake/internal/blueprint"
 	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/flow"
@@ -15,9 +19,11 @@ import (
 func (s *Server) gateRoutes() []route {
 	return []route{
 		list(s, about{method: http.MethodGet, path: "/projects/{id}/gates", id: "list-gates", summary: "The gates of the newest change, with what is unmet"}, s.listGates),
-		on(s, about{method: http.MethodGet, path: "/gates/{id}", id: "get-gate", summary: "A gate, with what is unmet"}, s.getGate),
-		on(s, about{method: http.MethodGet, path: "/gates/{id}/brief", id: "get-brief", summary: "What a person needs to decide a gate, computed"}, s.getBrief),
-		on(s, about{method: http.MethodPost, path: "/gates/{id}/decision", id: "decide-gate", summary: "Approve, reject or reopen a gate", conflicts: true}, s.decideGate),
+		onTagged(s, about{method: http.MethodGet, path: "/gates/{id}", id: "get-gate", summary: "A gate, with what is unmet", conflicts: true}, s.getGate),
+		onTagged(s, about{method: http.MethodGet, path: "/gates/{id}/brief", id: "get-brief", summary: "What a person needs to decide a gate, computed", conflicts: true}, s.getBrief),
+		onTagged(s, about{method: http.MethodPost, path: "/gates/{id}/decision", id: "decide-gate", summary: "Approve, reject or reopen a gate", conflicts: true, versioned: true}, s.decideGate),
+		on(s, about{method: http.MethodPost, path: "/gates/{id}/confirmation", id: "confirm-gate", summary: "Confirm that you tried the deployment and that it works", conflicts: true}, s.confirmGate),
+		on(s, about{method: http.MethodPost, path: "/gates/{id}/checks", id: "rerun-checks", summary: "Ask for checks of a gate once more", conflicts: true}, s.rerunChecks),
 	}
 }
 
@@ -33,10 +39,20 @@ func gateState(o *flow.Overview, v *gate.View) GateState {
 	return GateState{Gate: v.Gate, Name: v.Spec.Name, Purpose: v.Spec.Purpose, Unmet: append([]gate.UnmetCondition{}, gate.Unmet(&o.State.State, v.Code)...)}
 }
 
-func (s *Server) listGates(ctx context.Context, in *ByID) (out page[GateState], err error) {
+type listGatesIn struct {
+	ByID
+	Change int64 `query:"change" minimum:"0" doc:"Number of a change; the newest one when left out."`
+}
+
+func (s *Server) listGates(ctx context.Context, in *listGatesIn) (out page[GateState], err error) {
 	_, p, err := s.may(ctx, account.Read, in.ID)
 	if err != nil {
 		return out, err
+	}
+	if in.Change > 0 {
+		if past, err := s.pastGates(ctx, p.ID, in.Change); err != nil || past != nil {
+			return page[GateState]{items: past}, err
+		}
 	}
 	o, err := s.Flow.Overview(ctx, p.ID)
 	if err != nil {
@@ -46,6 +62,30 @@ func (s *Server) listGates(ctx context.Context, in *ByID) (out page[GateState], 
 		out.items = append(out.items, gateState(o, &o.Gates[i]))
 	}
 	return out, nil
+}
+
+// pastGates are the gates of a change that is not the newest one, nil for that.
+func (s *Server) pastGates(ctx context.Context, projectID string, number int64) (out []GateState, err error) {
+	err = s.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) error {
+		c, err := project.ChangeByNumber(ctx, tx, projectID, number)
+		if err != nil {
+			return err
+		}
+		if newest, err := project.LatestChange(ctx, tx, projectID); err != nil || newest.ID == c.ID {
+			return err
+		}
+		plan, err := blueprint.Parse([]byte(c.Blueprint))
+		if err != nil {
+			return fmt.Errorf("read blueprint of %s: %w", c.ID, err)
+		}
+		gates, err := gate.List(ctx, tx, c.ID)
+		for _, g := range gates {
+			spec, _ := plan.Gate(g.Code)
+			out = append(out, GateState{Gate: g, Name: spec.Name, Purpose: spec.Purpose, Unmet: []gate.UnmetCondition{}})
+		}
+		return err
+	})
+	return out, err
 }
 
 // gateOf returns a gate of a newest change, for one who may do verb to it.
@@ -67,12 +107,31 @@ func (s *Server) gateOf(ctx context.Context, verb account.Verb, gateID string) (
 	return a, o, v, nil
 }
 
-func (s *Server) getGate(ctx context.Context, in *ByID) (GateState, error) {
+func (s *Server) getGate(ctx context.Context, in *ByID) (tagged[GateState], error) {
 	_, o, v, err := s.gateOf(ctx, account.Read, in.ID)
 	if err != nil {
-		return GateState{}, err
+		return tagged[GateState]{}, err
 	}
-	return gateState(o, v), nil
+	return tagged[GateState]{gateState(o, v), gateTag(o, v)}, nil
+}
+
+// gateTag is the ETag of a gate: its version, and the head that a decision would be
+// made on.
+func gateTag(o *flow.Overview, v *gate.View) string {
+	return fmt.Sprintf(`"%d.%s"`, v.Version, o.Project.Head)
+}
+
+// seen reads If-Match as what the caller has looked at, nil when there is none.
+func (v Versioned) seen() (*flow.Seen, error) {
+	if v.IfMatch == "" || v.IfMatch == "*" {
+		return nil, nil
+	}
+	version, head, _ := strings.Cut(strings.Trim(v.IfMatch, `"`), ".")
+	n, err := strconv.ParseInt(version, 10, 64)
+	if err != nil || n < 1 || head == "" {
+		return nil, errTag()
+	}
+	return &flow.Seen{Version: n, Head: head}, nil
 }
 
 // Brief is the decision brief of the stop that a gate belongs to.
@@ -90,15 +149,15 @@ type Brief struct {
 	Markdown       string                `json:"markdown" doc:"All of it, for people."`
 }
 
-func (s *Server) getBrief(ctx context.Context, in *ByID) (Brief, error) {
+func (s *Server) getBrief(ctx context.Context, in *ByID) (tagged[Brief], error) {
 	_, o, v, err := s.gateOf(ctx, account.Read, in.ID)
 	if err != nil {
-		return Brief{}, err
+		return tagged[Brief]{}, err
 	}
 	stop := stopOf(o, v.Code)
 	b, err := s.Flow.Brief(ctx, o, stop)
 	if err != nil {
-		return Brief{}, err
+		return tagged[Brief]{}, err
 	}
 	out := Brief{
 		Covers: []string{}, Delta: b.Delta, SentBack: b.Asked, Changed: append([]string{}, b.Changed...), Documents: append([]string{}, b.Documents...),
@@ -108,11 +167,12 @@ func (s *Server) getBrief(ctx context.Context, in *ByID) (Brief, error) {
 	for _, x := range stop.Views {
 		out.Covers, out.Waivers = append(out.Covers, x.Code), append(out.Waivers, x.Waivers...)
 	}
-	return out, nil
+	return tagged[Brief]{out, gateTag(o, v)}, nil
 }
 
 type decideGateIn struct {
 	ByID
+	Versioned
 	Body struct {
 		Decision   string `json:"decision" enum:"approve,reject,reopen"`
 		Comment    string `json:"comment,omitempty" maxLength:"65536" doc:"Needed to reject or reopen: the rework is planned from it."`
@@ -126,26 +186,107 @@ type decideGateIn struct {
 	}
 }
 
-func (s *Server) decideGate(ctx context.Context, in *decideGateIn) (GateState, error) {
+func (s *Server) decideGate(ctx context.Context, in *decideGateIn) (tagged[GateState], error) {
+	var none tagged[GateState]
 	a, o, v, err := s.gateOf(ctx, account.Decide, in.ID)
 	if err != nil {
-		return GateState{}, err
+		return none, err
+	}
+	seen, err := in.seen()
+	if err != nil {
+		return none, err
 	}
 	by, b := decider(a, o.Project.Organization), in.Body
-	switch b.Decision {
-	case gate.Approve:
-		approval := flow.Approval{Comment: b.Comment, Design: b.DesignID}
+	if err := in.surplus(); err != nil {
+		return none, err
+	}
+	switch {
+	case !seen.Of(o.State, v):
+		err = fault.Conflict(flow.CodeGateChanged, "%s is no longer as you saw it. Look at what changed, then decide.", v.Code)
+	case b.Decision == gate.Approve:
+		approval := flow.Approval{Comment: b.Comment, Design: b.DesignID, Seen: seen}
 		for _, c := range b.Conditions {
 			approval.Conditions = append(approval.Conditions, flow.Promise{Text: c.Text, Owner: c.Owner, Due: c.Due})
 		}
 		_, err = s.Flow.Approve(ctx, by, o.Project.ID, v.Code, approval)
-	case gate.Reject:
+	case b.Decision == gate.Reject:
 		err = s.Flow.Reject(ctx, by, o.Project.ID, v.Code, b.Target, b.Comment)
-	default:
+	case b.Decision == gate.Reopen:
 		err = s.Flow.Reopen(ctx, by, o.Project.ID, v.Code, b.Comment)
+	default:
+		err = fault.Invalid("decision.unknown", "A decision is approve, reject or reopen, not %q.", b.Decision)
 	}
+	if fault.CodeOf(err) == flow.CodeGateChanged {
+		now, second := s.getGate(ctx, &in.ByID)
+		if second != nil {
+			return none, second
+		}
+		return none, lost(err, now.data)
+	}
+	if err != nil {
+		return none, err
+	}
+	return s.getGate(ctx, &in.ByID)
+}
+
+// surplus refuses what does not belong to the decision: it would be dropped in
+// silence.
+func (in *decideGateIn) surplus() error {
+	b := in.Body
+	var details []fault.Detail
+	for _, c := range []struct {
+		field string
+		there bool
+		to    string
+	}{
+		{"target", b.Target != "", gate.Reject},
+		{"designId", b.DesignID != "", gate.Approve},
+		{"conditions", len(b.Conditions) > 0, gate.Approve},
+	} {
+		if c.there && b.Decision != c.to {
+			details = append(details, fault.Detail{Field: c.field, Message: "belongs to the decision " + c.to, Next: "Leave it out."})
+		}
+	}
+	if len(details) == 0 {
+		return nil
+	}
+	return fault.Invalid("decision.surplus", "%d fields do not belong to the decision %s.", len(details), b.Decision).WithDetails(details...)
+}
+
+type confirmGateIn struct {
+	ByID
+	Body struct {
+		Statement string `json:"statement" minLength:"1" maxLength:"65536" doc:"What you tried, and what you saw."`
+	}
+}
+
+func (s *Server) confirmGate(ctx context.Context, in *confirmGateIn) (GateState, error) {
+	a, o, v, err := s.gateOf(ctx, account.Decide, in.ID)
 	if err != nil {
 		return GateState{}, err
 	}
-	return s.getGate(ctx, &in.ByID)
+	if err := s.Flow.Confirm(ctx, decider(a, o.Project.Organization), o.Project.ID, v.Code, in.Body.Statement); err != nil {
+		return GateState{}, err
+	}
+	out, err := s.getGate(ctx, &in.ByID)
+	return out.data, err
+}
+
+type rerunChecksIn struct {
+	ByID
+	Body struct {
+		Types []string `json:"types,omitempty" maxItems:"50" doc:"Types of proof; all that are not green when left out."`
+	}
+}
+
+func (s *Server) rerunChecks(ctx context.Context, in *rerunChecksIn) (GateState, error) {
+	a, o, v, err := s.gateOf(ctx, account.Write, in.ID)
+	if err != nil {
+		return GateState{}, err
+	}
+	if err := s.Flow.Rerun(ctx, decider(a, o.Project.Organization), o.Project.ID, v.Code, in.Body.Types...); err != nil {
+		return GateState{}, err
+	}
+	out, err := s.getGate(ctx, &in.ByID)
+	return out.data, err
 }

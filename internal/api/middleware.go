@@ -69,6 +69,9 @@ func (s *Server) panicked(w http.ResponseWriter, r *http.Request, p any) {
 		panic(p)
 	}
 	ctx := r.Context()
+	if w.Header().Get("Content-Type") != "" { // the answer has begun: it must not look whole
+		defer panic(http.ErrAbortHandler)
+	}
 	s.Log.ErrorContext(ctx, "request panicked", "request", requestID(ctx), "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 	writeFailure(w, r, failure(ctx, errPanic))
 }
@@ -120,22 +123,28 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// secure sets the headers that keep browsers from doing more than they were asked,
-// and refuses what another site sends in a person's name.
-func secure(next http.Handler) http.Handler {
-	cross := http.NewCrossOriginProtection()
-	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeFailure(w, r, failure(r.Context(), fault.Forbidden("request.cross_site", "This request comes from another site.")))
-	}))
-	return cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// harden sets the headers that keep browsers from doing more than they were asked,
+// on every answer. There is one format, so nobody chooses among several.
+func harden(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("Cache-Control", "no-store")
+		r.Header.Del("Accept")
 		next.ServeHTTP(w, r)
+	})
+}
+
+// sameSite refuses what another site sends in a person's name.
+func sameSite(next http.Handler) http.Handler {
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeFailure(w, r, failure(r.Context(), fault.Forbidden("request.cross_site", "This request comes from another site.")))
 	}))
+	return cross.Handler(next)
 }
 
 // authenticate finds out who asks. Whether that may be is for the routes to say:
@@ -144,7 +153,7 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		header := r.Header.Get("Authorization")
-		if header == "" {
+		if header == "" || strings.HasPrefix(r.URL.Path, "/health") {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -181,7 +190,7 @@ func (s *Server) resolve(ctx context.Context, header string) (a account.Actor, e
 
 // report logs what is ours to mend.
 func (s *Server) report(ctx context.Context, err error) {
-	if fault.Ours(err) && ctx.Err() == nil {
+	if fault.Ours(err) && !errors.Is(err, context.Canceled) {
 		s.Log.ErrorContext(ctx, "request failed", "request", requestID(ctx), "error", err)
 	}
 }

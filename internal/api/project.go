@@ -2,9 +2,9 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,12 +22,13 @@ func (s *Server) projectRoutes() []route {
 	return []route{
 		list(s, about{method: http.MethodGet, path: "/projects", id: "list-projects", summary: "Projects that you may see, the newest first"}, s.listProjects),
 		on(s, about{method: http.MethodPost, path: "/projects", id: "create-project", summary: "Create a project from an idea, and set it going", status: http.StatusCreated, conflicts: true}, s.createProject),
-		on(s, about{method: http.MethodGet, path: "/projects/{id}", id: "get-project", summary: "A project, where it stands and what comes next"}, s.getProject),
+		onTagged(s, about{method: http.MethodGet, path: "/projects/{id}", id: "get-project", summary: "A project, where it stands and what comes next"}, s.getProject),
 		list(s, about{method: http.MethodGet, path: "/projects/{id}/events", id: "list-events", summary: "What happened to a project, oldest first"}, s.listEvents),
-		list(s, about{method: http.MethodGet, path: "/projects/{id}/tasks", id: "list-tasks", summary: "The tasks of the newest change"}, s.listTasks),
-		list(s, about{method: http.MethodGet, path: "/projects/{id}/questions", id: "list-questions", summary: "The questions of the newest change"}, s.listQuestions),
+		list(s, about{method: http.MethodGet, path: "/projects/{id}/tasks", id: "list-tasks", summary: "The tasks of a change, oldest first"}, s.listTasks),
+		on(s, about{method: http.MethodGet, path: "/tasks/{id}", id: "get-task", summary: "A task"}, s.getTask),
+		list(s, about{method: http.MethodGet, path: "/projects/{id}/questions", id: "list-questions", summary: "The questions of a change, oldest first"}, s.listQuestions),
 		on(s, about{method: http.MethodPost, path: "/questions/{id}/answer", id: "answer-question", summary: "Answer a question", conflicts: true}, s.answerQuestion),
-		on(s, about{method: http.MethodGet, path: "/projects/{id}/usage", id: "get-usage", summary: "What the models of the newest change have used"}, s.getUsage),
+		on(s, about{method: http.MethodGet, path: "/projects/{id}/usage", id: "get-usage", summary: "What the models have used in a change"}, s.getUsage),
 	}
 }
 
@@ -36,26 +37,10 @@ type ByID struct {
 	ID string `path:"id" maxLength:"80"`
 }
 
-// Paging is what every list takes.
-type Paging struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
-	Cursor string `query:"cursor" maxLength:"200" doc:"nextCursor of the page before."`
-}
-
-// after is the id that the cursor stands for.
-func (p Paging) after() (string, error) {
-	data, err := base64.RawURLEncoding.DecodeString(p.Cursor)
-	if err != nil || len(data) > 80 || strings.ContainsFunc(string(data), func(r rune) bool { return r < '!' || r > '~' }) {
-		return "", fault.Invalid("cursor.invalid", "The cursor is none that a list has given. Begin again without one.").WithDetails(fault.Detail{Field: "cursor", Message: "is no cursor"})
-	}
-	return string(data), nil
-}
-
-func cursor(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
-
 type listProjectsIn struct {
 	Paging
-	Query string `query:"q" maxLength:"200" doc:"Part of the name or of the idea, in any case."`
+	Query    string `query:"q" maxLength:"200" doc:"Part of the name or of the idea, in any case."`
+	Archived bool   `query:"archived" doc:"Those that were put away, and only those."`
 }
 
 // ProjectRow is a project in a list, with the gates of its newest change.
@@ -81,7 +66,7 @@ func (s *Server) listProjects(ctx context.Context, in *listProjectsIn) (out page
 		return out, err
 	}
 	err = s.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) error {
-		found, err := project.Page(ctx, tx, project.Filter{Organizations: a.Organizations(), Text: in.Query, Before: after, Limit: in.Limit + 1})
+		found, err := project.Page(ctx, tx, project.Filter{Organizations: a.Organizations(), Text: in.Query, Archived: in.Archived, Before: after, Limit: in.Limit + 1})
 		if err != nil {
 			return err
 		}
@@ -142,7 +127,10 @@ func (s *Server) createProject(ctx context.Context, in *createProjectIn) (projec
 	}
 	p := project.Project{
 		Organization: home, Name: b.Name, Idea: strings.TrimSpace(b.Idea), Type: b.Type, Mode: b.DeploymentMode, Tier: b.QualityTier, Teaching: "intermediate",
-		Blueprint: plan.Name, BudgetMicro: int64(b.BudgetUSD*1e6 + 0.5),
+		Blueprint: plan.Name,
+	}
+	if p.BudgetMicro, err = micros("budgetUsd", b.BudgetUSD); err != nil {
+		return project.Project{}, err
 	}
 	if p.Name == "" {
 		p.Name = project.NameFrom(p.Idea)
@@ -217,7 +205,7 @@ type ProjectState struct {
 	Unmet    []gate.UnmetCondition `json:"unmet" nullable:"false" doc:"What keeps the gate whose turn it is from being approved."`
 }
 
-func (s *Server) getProject(ctx context.Context, in *ByID) (out ProjectState, err error) {
+func (s *Server) getProject(ctx context.Context, in *ByID) (out tagged[ProjectState], err error) {
 	_, p, err := s.may(ctx, account.Read, in.ID)
 	if err != nil {
 		return out, err
@@ -226,13 +214,15 @@ func (s *Server) getProject(ctx context.Context, in *ByID) (out ProjectState, er
 	if err != nil {
 		return out, err
 	}
-	return ProjectState{Project: o.Project, Change: o.Change, Sentence: o.Sentence(), Busy: o.Busy, Unmet: append([]gate.UnmetCondition{}, o.Unmet()...)}, nil
+	return tagged[ProjectState]{
+		ProjectState{Project: o.Project, Change: o.Change, Sentence: o.Sentence(), Busy: o.Busy, Unmet: append([]gate.UnmetCondition{}, o.Unmet()...)},
+		versionTag(o.Project.Version),
+	}, nil
 }
 
 type listEventsIn struct {
-	ByID
+	OfProject
 	Since int64 `query:"since" minimum:"0" doc:"Only events with a higher number."`
-	Limit int   `query:"limit" minimum:"1" maximum:"100" default:"100"`
 }
 
 func (s *Server) listEvents(ctx context.Context, in *listEventsIn) (out page[event.Event], err error) {
@@ -240,36 +230,35 @@ func (s *Server) listEvents(ctx context.Context, in *listEventsIn) (out page[eve
 	if err != nil {
 		return out, err
 	}
-	err = s.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-		out.items, err = event.Since(ctx, tx, p.ID, in.Since, in.Limit)
-		return err
-	})
-	return out, err
-}
-
-// newest lists something of the newest change of a project.
-func newest[T any](ctx context.Context, s *Server, projectID string, read func(ctx context.Context, tx *db.Tx, changeID string) ([]T, error)) (out page[T], err error) {
-	_, p, err := s.may(ctx, account.Read, projectID)
+	since, err := in.number(in.Since)
 	if err != nil {
 		return out, err
 	}
-	err = s.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) error {
-		c, err := project.LatestChange(ctx, tx, p.ID)
-		if err != nil {
-			return err
-		}
-		out.items, err = read(ctx, tx, c.ID)
+	err = s.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		out.items, err = event.Since(ctx, tx, p.ID, since, in.Limit+1)
 		return err
 	})
+	if len(out.items) > in.Limit {
+		out.items = out.items[:in.Limit]
+		out.next = cursor(strconv.FormatInt(out.items[in.Limit-1].Seq, 10))
+	}
 	return out, err
 }
 
-func (s *Server) listTasks(ctx context.Context, in *ByID) (page[project.Task], error) {
-	return newest(ctx, s, in.ID, project.Tasks)
+func (s *Server) listTasks(ctx context.Context, in *OfChange) (page[project.Task], error) {
+	return rowsOf(ctx, s, in, func(t project.Task) string { return t.ID }, project.Tasks)
 }
 
-func (s *Server) listQuestions(ctx context.Context, in *ByID) (page[project.Question], error) {
-	return newest(ctx, s, in.ID, project.Questions)
+func (s *Server) getTask(ctx context.Context, in *ByID) (t project.Task, err error) {
+	_, _, err = s.mayOf(ctx, account.Read, "task "+in.ID, func(ctx context.Context, tx *db.Tx) (_ string, err error) {
+		t, err = project.GetTask(ctx, tx, in.ID)
+		return t.Project, err
+	})
+	return t, err
+}
+
+func (s *Server) listQuestions(ctx context.Context, in *OfChange) (page[project.Question], error) {
+	return rowsOf(ctx, s, in, func(q project.Question) string { return q.ID }, project.Questions)
 }
 
 type answerQuestionIn struct {
@@ -298,13 +287,18 @@ func (s *Server) answerQuestion(ctx context.Context, in *answerQuestionIn) (proj
 	return q, err
 }
 
-func (s *Server) getUsage(ctx context.Context, in *ByID) (sum project.UsageSum, err error) {
+type getUsageIn struct {
+	ByID
+	Change int64 `query:"change" minimum:"0" doc:"Number of a change; the newest one when left out."`
+}
+
+func (s *Server) getUsage(ctx context.Context, in *getUsageIn) (sum project.UsageSum, err error) {
 	_, p, err := s.may(ctx, account.Read, in.ID)
 	if err != nil {
 		return sum, err
 	}
 	err = s.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) error {
-		c, err := project.LatestChange(ctx, tx, p.ID)
+		c, err := OfChange{Change: in.Change}.change(ctx, tx, p.ID)
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/layercake-app/layercake/internal/account"
 	"github.com/layercake-app/layercake/internal/blob"
 	"github.com/layercake-app/layercake/internal/bus"
 	"github.com/layercake-app/layercake/internal/db"
@@ -196,6 +197,9 @@ func (a *App) tick(ctx context.Context) {
 		}
 		err := a.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 			if _, err := run.Tick(ctx, tx, a.Queue); err != nil {
+				return err
+			}
+			if err := account.Sweep(ctx, tx); err != nil {
 				return err
 			}
 			return a.Flow.Tick(ctx, tx)

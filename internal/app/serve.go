@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"github.com/layercake-app/layercake/internal/api"
 	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/fault"
+	"github.com/layercake-app/layercake/internal/project"
 )
 
 // drainTime is how long requests that are under way have to end when the server stops.
@@ -41,13 +43,17 @@ func (a *App) Serve(ctx context.Context, l net.Listener, version string) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	if err := a.Start(ctx); err != nil {
+	secured, err := a.secured()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	if err := errors.Join(a.adopt(ctx), a.Start(ctx)); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	// Requests outlive ctx for a while, and none outlives this function.
 	var requests sync.WaitGroup
 	working, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer requests.Wait()
+	defer a.await(ctx, &requests)
 	defer giveUp()
 	server := &http.Server{
 		BaseContext: func(net.Listener) context.Context { return working },
@@ -60,11 +66,18 @@ func (a *App) Serve(ctx context.Context, l net.Listener, version string) error {
 		ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelInfo),
 	}
 	ended := make(chan error, 1)
-	a.group.Go(func() { ended <- server.Serve(l) })
+	a.group.Go(func() {
+		if secured != nil {
+			server.TLSConfig = secured
+			ended <- server.ServeTLS(l, "", "")
+			return
+		}
+		ended <- server.Serve(l)
+	})
 	for {
 		select {
 		case err := <-ended:
-			return fmt.Errorf("serve: %w", err)
+			return errors.Join(fmt.Errorf("serve: %w", err), server.Close())
 		case err := <-a.GivenUp: // one project's trouble is not the others'
 			a.Log.ErrorContext(ctx, "work was given up", "error", err)
 		case <-ctx.Done():
@@ -78,6 +91,47 @@ func (a *App) Serve(ctx context.Context, l net.Listener, version string) error {
 			return err
 		}
 	}
+}
+
+// await waits for requests that were cut off, but not for ever: what they do to the
+// database and the repositories can be cut off anywhere.
+func (a *App) await(ctx context.Context, requests *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		requests.Wait()
+		close(done)
+	}()
+	limit := time.NewTimer(drainTime)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+		a.Log.WarnContext(ctx, "requests that were cut off are left behind")
+	}
+}
+
+// secured is how to serve over TLS, nil when the settings do not ask for it.
+func (a *App) secured() (*tls.Config, error) {
+	if a.Settings.TLSCert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(a.Settings.TLSCert, a.Settings.TLSKey)
+	if err != nil {
+		return nil, fault.Invalid("tls.files", "TLS_CERT_FILE and TLS_KEY_FILE do not hold a certificate and its key. Look at %s and %s.", a.Settings.TLSCert, a.Settings.TLSKey).Because(err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
+}
+
+// adopt gives what was begun at the command line, while nothing was served, to the
+// first administrator; before there is one, the first account takes it.
+func (a *App) adopt(ctx context.Context) error {
+	return a.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		home, err := account.FirstHome(ctx, tx)
+		if err != nil || home == "" {
+			return err
+		}
+		return project.Adopt(ctx, tx, home)
+	})
 }
 
 func (a *App) handler(ctx context.Context, addr net.Addr, version string) (http.Handler, error) {

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -28,8 +30,9 @@ import (
 // served is a server of its own, on the loopback interface.
 type served struct {
 	*testing.T
-	app  *app.App
-	base string
+	app      *app.App
+	base     string
+	contract *contract // every answer is held against it
 }
 
 func serveOn(t *testing.T, s app.Settings) *served {
@@ -53,7 +56,15 @@ func serveOn(t *testing.T, s app.Settings) *served {
 			t.Error(err)
 		}
 	})
-	return &served{T: t, app: a, base: "http://" + l.Addr().String()}
+	return serving(t, a, l)
+}
+
+// serving reads what a server promises.
+func serving(t *testing.T, a *app.App, l net.Listener) *served {
+	t.Helper()
+	s := &served{T: t, app: a, base: "http://" + l.Addr().String()}
+	s.contract = readContract(t, s.ask("", http.MethodGet, "/api/v1/openapi.json", nil).raw)
+	return s
 }
 
 // eachServer runs a test on a server of either database.
@@ -124,13 +135,20 @@ func (s *served) send(r *http.Request) (out got) {
 	if out.raw, err = io.ReadAll(answer.Body); err != nil {
 		s.Error(err)
 	}
-	if strings.HasPrefix(out.header.Get("Content-Type"), "application/json") {
+	if strings.HasPrefix(out.header.Get("Content-Type"), "application/json") && r.Method != http.MethodHead {
 		if err := json.Unmarshal(out.raw, &out.body); err != nil {
 			s.Errorf("%s %s: %v in %s", r.Method, r.URL.Path, err, out.raw)
 		}
 	}
+	if s.contract != nil {
+		if err := s.contract.check(r.Method, r.URL.EscapedPath(), out); err != nil {
+			s.Errorf("%v in %.500s", err, out.raw)
+		}
+	}
 	return out
 }
+
+func escape(text string) string { return url.QueryEscape(text) }
 
 // get reads the data of a good answer into dst.
 func (s *served) get(token, path string, dst any) {
@@ -197,7 +215,7 @@ func (s *served) until(token, projectID, code string) gateRow {
 func TestServedProject(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(s *served) {
-		ada, eve := s.register("ada"), s.register("eve")
+		ada := s.register("ada")
 		var p struct{ ID, Name, Organization string }
 		s.good(s.ask(ada, http.MethodPost, "/api/v1/projects", map[string]any{"idea": "A tool to track the plants I own and when I last watered them"}), &p)
 		g := s.until(ada, p.ID, "G1")
@@ -287,40 +305,44 @@ func TestServedProject(t *testing.T) {
 		if state.Sentence == "" {
 			s.Error("nothing is said of where it stands")
 		}
-		s.strangers(eve, p.ID, g.ID, runs[0].ID, proofs[0].ID)
 	})
 }
 
 // strangers asks for everything that the description has, as nobody and as
 // somebody who belongs elsewhere.
-func (s *served) strangers(eve, projectID, gateID, runID, proofID string) {
+func (s *served) strangers(eve string, ids map[string]string) {
 	s.Helper()
-	var list []struct{ ID string }
-	s.get(eve, "/api/v1/projects", &list)
-	if len(list) != 0 {
-		s.Errorf("a stranger's list: %+v", list)
+	for _, list := range []string{"projects", "inbox"} {
+		var rows []struct{ ID string }
+		s.get(eve, "/api/v1/"+list, &rows)
+		if len(rows) != 0 {
+			s.Errorf("a stranger's %s: %+v", list, rows)
+		}
 	}
-	ids := map[string]string{"projects": projectID, "gates": gateID, "runs": runID, "proofs": proofID, "questions": "qst_1"}
 	asked := 0
-	for path, methods := range s.described() {
-		for method := range methods {
+	r := rand.New(rand.NewPCG(1, 1))
+	for path, methods := range s.contract.Paths {
+		for method, op := range methods {
 			noun := strings.Split(path, "/")[3]
 			if !strings.Contains(path, "{id}") {
 				continue
 			}
 			asked++
+			id := ids[noun]
+			if id == "" {
+				s.Errorf("there is none of the %s to ask for", noun)
+			}
 			var body any
-			if method != "get" {
-				body = map[string]any{"decision": "approve"}
-				if noun == "questions" {
-					body = map[string]any{"answer": "x"}
+			if op.RequestBody != nil {
+				body = s.contract.sample(r, op.RequestBody.Content["application/json"].Schema, 0)
+			}
+			at := strings.ReplaceAll(path, "{id}", id)
+			for _, p := range op.Parameters {
+				if p.In == "query" && p.Required {
+					at += "?" + p.Name + "=x"
 				}
 			}
-			at := strings.ReplaceAll(path, "{id}", ids[noun])
-			if strings.HasSuffix(path, "/file") {
-				at += "?path=docs/INTAKE.md"
-			}
-			if a := s.ask("", strings.ToUpper(method), at, body); a.status != http.StatusUnauthorized {
+			if a := s.ask("", strings.ToUpper(method), at, body); a.status != http.StatusUnauthorized || a.header.Get("WWW-Authenticate") == "" {
 				s.Errorf("nobody, %s %s: %d %s", method, path, a.status, a.raw)
 			}
 			if a := s.ask(eve, strings.ToUpper(method), at, body); a.status != http.StatusNotFound || strings.Contains(string(a.raw), "plants") {
@@ -328,23 +350,9 @@ func (s *served) strangers(eve, projectID, gateID, runID, proofID string) {
 			}
 		}
 	}
-	if asked < 15 {
+	if asked < 50 {
 		s.Errorf("only %d routes were asked", asked)
 	}
-}
-
-// described returns the paths and methods of the OpenAPI document.
-func (s *served) described() map[string]map[string]any {
-	s.Helper()
-	a := s.ask("", http.MethodGet, "/api/v1/openapi.json", nil)
-	var doc struct {
-		OpenAPI string
-		Paths   map[string]map[string]any
-	}
-	if err := json.Unmarshal(a.raw, &doc); err != nil || !strings.HasPrefix(doc.OpenAPI, "3.1") {
-		s.Fatalf("the description is %d %.200s: %v", a.status, a.raw, err)
-	}
-	return doc.Paths
 }
 
 // What a client sends wrong is named, in the envelope, and never our fault.
@@ -362,7 +370,7 @@ func mistakes(s *served) {
 		code, says                string
 	}{
 		{"no such address", ada, "GET", "/api/v1/nothing", nil, 404, "route.not_found", "/api/v1/openapi.json"},
-		{"not even the interface", "", "GET", "/", nil, 404, "route.not_found", "/api/v1/openapi.json"},
+		{"not even the interface", "", "GET", "/login", nil, 404, "route.not_found", "/api/v1/openapi.json"},
 		{"another method", ada, "DELETE", "/api/v1/projects", nil, 405, "route.method", "DELETE"},
 		{"no session", "", "GET", "/api/v1/projects", nil, 401, "auth.missing", "Log in"},
 		{"a bad token", "x.y.z", "GET", "/api/v1/projects", nil, 401, "auth.expired", "Log in"},
@@ -493,7 +501,7 @@ func TestServedElsewhere(t *testing.T) {
 	}
 	l, ended := listen(), make(chan error, 1)
 	go func() { ended <- a.Serve(ctx, elsewhere{l}, "test") }()
-	s := &served{T: t, app: a, base: "http://" + l.Addr().String()}
+	s := serving(t, a, l)
 	if got := s.ask("", http.MethodPost, "/api/v1/auth/register", map[string]any{"email": "eve@example.org", "password": "correct horse battery", "name": "Eve"}); got.body.Error.Code != "account.closed" {
 		t.Errorf("%d %s", got.status, got.raw)
 	}

@@ -25,7 +25,11 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	fmt.Fprintf(e.term.Out, "LayerCake listens on http://%s\nData folder: %s\nModel: %s\nThe interface is described at http://%s/api/v1/openapi.json. Stop with Ctrl-C.\n",
-		l.Addr(), a.Settings.Data, a.Model.Info().Name, l.Addr())
+	scheme := "http"
+	if a.Settings.TLSCert != "" {
+		scheme = "https"
+	}
+	fmt.Fprintf(e.term.Out, "LayerCake listens on %s://%s\nData folder: %s\nModel: %s\nThe interface is described at %s://%s/api/docs. Stop with Ctrl-C.\n",
+		scheme, l.Addr(), a.Settings.Data, a.Model.Info().Name, scheme, l.Addr())
 	return errors.Join(a.Serve(e.ctx, l, Version), a.Close())
 }
