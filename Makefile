@@ -9,8 +9,9 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 IDEA ?= An app to track my house plants and when I last watered them
 OUT ?= ./out
 DATA ?= ./.layercake-data
+ADDR ?= 127.0.0.1:3000
 
-.PHONY: help run dev build test check gen gen-check bench soak e2e lint clean setup
+.PHONY: help run example dev build test check gen gen-check bench soak e2e lint clean setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,14 +19,19 @@ help: ## list the targets
 setup: ## install what is missing, or say how
 	@scripts/setup.sh test
 
-run: ## build, and carry an example idea to a finished repository in ./out
+run: ## build, and serve on http://localhost:3000
 	@scripts/setup.sh run
 	@$(MAKE) --no-print-directory build
-	@scripts/run.sh "$(OUT)" "$(DATA)" "$(IDEA)"
+	@exec bin/layercake serve --addr "$(ADDR)" --data "$(DATA)"
 
-dev: ## the same with throw-away folders, after each change you make
+example: ## build, and carry an example idea to a finished repository in ./out
+	@scripts/setup.sh run
 	@$(MAKE) --no-print-directory build
-	@scripts/run.sh "" "" "$(IDEA)"
+	@scripts/example.sh "$(OUT)" "$(DATA)" "$(IDEA)"
+
+dev: ## the example with throw-away folders, after each change you make
+	@$(MAKE) --no-print-directory build
+	@scripts/example.sh "" "" "$(IDEA)"
 
 build: ## build bin/layercake, one static binary
 	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/layercake-app/layercake/internal/app/cli.Version=$(VERSION)" -o bin/layercake ./cmd/layercake
