@@ -11,6 +11,16 @@ import (
 
 var mention = regexp.MustCompile(`(?:^|[\s(\[,;:])@([^\s,;:()\[\]]{1,254})`)
 
+// UsersOf returns the ids of the members of the organization that a project belongs to.
+func UsersOf(ctx context.Context, tx *db.Tx, projectID string) ([]string, error) {
+	var ids []string
+	err := tx.All(ctx, &ids, `SELECT m.user_id FROM members m JOIN projects p ON p.organization_id = m.organization_id WHERE p.id = $1 ORDER BY m.user_id`, projectID)
+	if err != nil {
+		return nil, fmt.Errorf("list members at %s: %w", projectID, err)
+	}
+	return ids, nil
+}
+
 // Mentioned returns the ids of the members of an organization that a text speaks to:
 // by "@" with an e-mail address or with a name without its spaces, in any case.
 func Mentioned(ctx context.Context, tx *db.Tx, organization, text string) ([]string, error) {

@@ -72,6 +72,19 @@ func Resolve(ctx context.Context, tx *db.Tx, sessionID string) (Actor, error) {
 	return Actor{User: u, Session: sessionID, Member: m}, err
 }
 
+// GetSession returns a session that still stands.
+func GetSession(ctx context.Context, tx *db.Tx, id string) (Session, error) {
+	var s Session
+	err := tx.One(ctx, &s, `SELECT id, user_id, device, address, created_at, expires_at, ended_at FROM sessions WHERE id = $1 AND ended_at = 0 AND expires_at > $2`, id, db.Now())
+	if errors.Is(err, db.ErrNoRow) {
+		return s, errSession
+	}
+	if err != nil {
+		return s, fmt.Errorf("read session: %w", err)
+	}
+	return s, nil
+}
+
 // Tokens signs and reads access tokens: JSON Web Tokens with HS256.
 type Tokens struct{ key []byte }
 

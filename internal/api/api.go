@@ -26,6 +26,7 @@ import (
 	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/flow"
 	"github.com/layercake-app/layercake/internal/repo"
+	"github.com/layercake-app/layercake/internal/run"
 )
 
 // Base is the path below which the interface lives.
@@ -56,6 +57,10 @@ type Server struct {
 	// register, and requests for another host, which a page can send with a name
 	// that it lets point here, are refused.
 	Local bool
+	// Live tells connections what happens.
+	Live *Live
+	// Written adds to a run's journalled output what is being streamed.
+	Written func(runID string, out run.Output, limit int) (run.Output, error)
 	// Ready says what is wrong with the instance, by part; empty is well.
 	Ready func(ctx context.Context) map[string]error
 	// Temp is a folder for files that live as long as a request.
@@ -113,7 +118,8 @@ func (s *Server) build() (http.Handler, *huma.OpenAPI) {
 	router.Get("/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/api/docs", http.StatusFound) })
 	router.Get("/api/docs", s.docs(api.OpenAPI()))
 	router.Get("/api/docs.css", docsCSS)
-	router.Get("/health/live", s.live)
+	router.Get(Base+"/ws", s.Live.ServeHTTP)
+	router.Get("/health/live", s.alive)
 	router.Get("/health/ready", s.ready)
 	router.Get("/health", s.ready)
 	return router, api.OpenAPI()

@@ -136,7 +136,9 @@ func (s *Server) logout(ctx context.Context, _ *struct{}) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	return Done{true}, s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return account.End(ctx, tx, a.Session) })
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return account.End(ctx, tx, a.Session) })
+	s.Live.EndSession(a.User.ID, a.Session)
+	return Done{true}, err
 }
 
 // Me is the signed-in user.

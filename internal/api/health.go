@@ -15,8 +15,8 @@ type Health struct {
 	Parts  map[string]string `json:"parts"`
 }
 
-// live says that the process answers.
-func (s *Server) live(w http.ResponseWriter, r *http.Request) {
+// alive says that the process answers.
+func (s *Server) alive(w http.ResponseWriter, r *http.Request) {
 	write(w, r, http.StatusOK, Health{Status: "ok", Parts: map[string]string{}})
 }
 

@@ -22,6 +22,7 @@ func (s *Server) runRoutes() []route {
 		on(s, about{method: http.MethodPost, path: "/runs/{id}/pause", id: "pause-run", summary: "Let an agent stop before its next turn", conflicts: true}, s.onRun(s.Flow.PauseRun)),
 		on(s, about{method: http.MethodPost, path: "/runs/{id}/resume", id: "resume-run", summary: "Let a paused agent go on", conflicts: true}, s.onRun(s.Flow.ResumeRun)),
 		on(s, about{method: http.MethodPost, path: "/runs/{id}/retry", id: "retry-run", summary: "Begin the task of a failed or cancelled run once more, from a step of its journal", status: http.StatusCreated, conflicts: true}, s.retryRun),
+		on(s, about{method: http.MethodGet, path: "/runs/{id}/output", id: "read-output", summary: "What the model of a run has written, from an offset in bytes"}, s.readOutput),
 		list(s, about{method: http.MethodGet, path: "/runs/{id}/messages", id: "list-messages", summary: "What people told an agent"}, s.listMessages),
 		on(s, about{method: http.MethodPost, path: "/runs/{id}/messages", id: "steer-run", summary: "Tell an agent something before its next turn", status: http.StatusCreated, conflicts: true}, s.steerRun),
 		list(s, about{method: http.MethodGet, path: "/runs/{id}/usage", id: "list-usage", summary: "Every model call of a run with its tokens and its cost"}, s.listUsage),
@@ -114,6 +115,27 @@ func rowsOfRun[T any](ctx context.Context, s *Server, in *OfRun, name func(T) st
 		return out, err
 	}
 	return cut(in.Paging, all, name)
+}
+
+type readOutputIn struct {
+	ByID
+	From  int64 `query:"from" minimum:"0" doc:"Bytes that you have already."`
+	Limit int   `query:"limit" minimum:"16" maximum:"1048576" default:"262144" doc:"Bytes of the answer's text, at most."`
+}
+
+func (s *Server) readOutput(ctx context.Context, in *readOutputIn) (out run.Output, err error) {
+	_, r, err := s.runOf(ctx, account.Read, in.ID)
+	if err != nil {
+		return out, err
+	}
+	err = s.DB.Read(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		out, err = run.ReadOutput(ctx, tx, r, in.From, in.Limit)
+		return err
+	})
+	if err != nil {
+		return out, err
+	}
+	return s.Written(r.ID, out, in.Limit)
 }
 
 type steerRunIn struct {

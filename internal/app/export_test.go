@@ -8,5 +8,6 @@ import (
 
 // Handler is what Serve answers with, for tests that look inside a request.
 func (a *App) Handler(ctx context.Context, addr net.Addr) (http.Handler, error) {
-	return a.handler(ctx, addr, "test")
+	h, _, err := a.handler(ctx, addr, "test")
+	return h, err
 }

@@ -39,10 +39,14 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 // Serve works and answers on l until ctx ends; then it lets requests and turns
 // that are under way come to their end. Close comes after it.
 func (a *App) Serve(ctx context.Context, l net.Listener, version string) error {
-	handler, err := a.handler(ctx, l.Addr(), version)
+	handler, live, err := a.handler(ctx, l.Addr(), version)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
+	if err := live.Start(); err != nil { //nolint:contextcheck // it ends by Close, after the requests
+		return errors.Join(err, l.Close())
+	}
+	defer a.hangUp(ctx, live)
 	secured, err := a.secured()
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -134,31 +138,42 @@ func (a *App) adopt(ctx context.Context) error {
 	})
 }
 
-func (a *App) handler(ctx context.Context, addr net.Addr, version string) (http.Handler, error) {
+// hangUp ends the live connections.
+func (a *App) hangUp(ctx context.Context, live *api.Live) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := live.Close(ctx); err != nil {
+		a.Log.WarnContext(ctx, "live connections were cut off", "error", err)
+	}
+}
+
+func (a *App) handler(ctx context.Context, addr net.Addr, version string) (http.Handler, *api.Live, error) {
 	if err := a.claimed(ctx, addr); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	key, err := a.accessKey()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	tokens, err := account.NewTokens(key)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	hasher, err := account.NewHasher(runtime.GOMAXPROCS(0))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	temp := filepath.Join(a.Settings.Data, "requests") // what a process before left there is nobody's
 	if err := errors.Join(os.RemoveAll(temp), os.Mkdir(temp, 0o700)); err != nil {
-		return nil, fmt.Errorf("make folder for requests: %w", err)
+		return nil, nil, fmt.Errorf("make folder for requests: %w", err)
 	}
+	live := &api.Live{DB: a.DB, Tokens: tokens, Bus: a.Bus, Log: a.Log}
 	s := &api.Server{
 		DB: a.DB, Flow: a.Flow, Repos: a.Repos, Blobs: a.Blobs, Hasher: hasher, Tokens: tokens, Log: a.Log, Local: loopback(addr), Temp: temp, Version: version,
+		Live: live, Written: a.Engine.Written,
 		Ready: func(ctx context.Context) map[string]error { return map[string]error{"database": a.DB.Ping(ctx)} },
 	}
-	return s.Handler(), nil
+	return s.Handler(), live, nil
 }
 
 // claimed refuses to be reached from elsewhere while the first account, which

@@ -181,6 +181,18 @@ type gateRow struct {
 	Unmet            []struct{ Code, Message, Next string }
 }
 
+// answer answers open questions as they suggest.
+func (s *served) answer(token, projectID string) {
+	s.Helper()
+	var questions []struct{ ID, Status, Suggestion string }
+	s.get(token, "/api/v1/projects/"+projectID+"/questions", &questions)
+	for _, q := range questions {
+		if q.Status == "open" {
+			s.good(s.ask(token, http.MethodPost, "/api/v1/questions/"+q.ID+"/answer", map[string]any{"answer": q.Suggestion}), nil)
+		}
+	}
+}
+
 // until answers questions as they suggest until a gate is in review, and returns it.
 func (s *served) until(token, projectID, code string) gateRow {
 	s.Helper()
@@ -195,13 +207,7 @@ func (s *served) until(token, projectID, code string) gateRow {
 				return g
 			}
 		}
-		var questions []struct{ ID, Status, Suggestion string }
-		s.get(token, "/api/v1/projects/"+projectID+"/questions", &questions)
-		for _, q := range questions {
-			if q.Status == "open" {
-				s.good(s.ask(token, http.MethodPost, "/api/v1/questions/"+q.ID+"/answer", map[string]any{"answer": q.Suggestion}), nil)
-			}
-		}
+		s.answer(token, projectID)
 		select {
 		case <-events:
 		case <-limit:

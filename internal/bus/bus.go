@@ -13,6 +13,13 @@ import "sync"
 type Bus struct {
 	mu       sync.RWMutex
 	channels map[string]map[*subscriber]struct{}
+	taps     map[*subscriber]struct{}
+}
+
+// Message is what a tap gets: a message with the channel it was published on.
+type Message struct {
+	Channel string
+	Data    any
 }
 
 type subscriber struct {
@@ -23,7 +30,9 @@ type subscriber struct {
 }
 
 // New returns a Bus without subscribers.
-func New() *Bus { return &Bus{channels: map[string]map[*subscriber]struct{}{}} }
+func New() *Bus {
+	return &Bus{channels: map[string]map[*subscriber]struct{}{}, taps: map[*subscriber]struct{}{}}
+}
 
 // Publish hands msg to every subscriber of channel and never blocks. Messages of
 // one publishing goroutine arrive in order; msg is shared, so nobody changes it.
@@ -35,10 +44,25 @@ func (b *Bus) Publish(channel string, msg any) {
 			slow = append(slow, s)
 		}
 	}
+	for s := range b.taps {
+		if !s.send(Message{channel, msg}) {
+			slow = append(slow, s)
+		}
+	}
 	b.mu.RUnlock()
 	for _, s := range slow {
 		b.remove(channel, s)
 	}
+}
+
+// Tap returns what is published on any channel from now on, each a Message, under
+// the same terms as Subscribe.
+func (b *Bus) Tap(buffer int) (messages <-chan any, cancel func()) {
+	s := &subscriber{out: make(chan any, max(buffer, 1))}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.taps[s] = struct{}{}
+	return s.out, func() { b.remove("", s) }
 }
 
 // Subscribe returns the messages published on channel from now on. The returned
@@ -66,6 +90,7 @@ func (b *Bus) remove(channel string, s *subscriber) {
 	s.close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	delete(b.taps, s)
 	delete(b.channels[channel], s)
 	if len(b.channels[channel]) == 0 {
 		delete(b.channels, channel)

@@ -41,6 +41,8 @@ type Engine struct {
 	Model   llm.Model
 	Record  project.Recorder
 	Log     *slog.Logger
+
+	streams streams
 }
 
 // Register lets the queue's workers carry turns.

@@ -34,6 +34,7 @@ type Step struct {
 	Output      string  `db:"output" json:"output"`
 	IsError     bool    `db:"is_error" json:"isError"`
 	Commit      string  `db:"commit_hash" json:"commit,omitempty"`
+	TextEnd     int64   `db:"text_end" json:"textEnd,omitempty"` // where the text of a model step ends in the output of the run
 	TokensIn    int64   `db:"tokens_in" json:"tokensIn"`
 	TokensOut   int64   `db:"tokens_out" json:"tokensOut"`
 	CostMicro   int64   `db:"cost_micro" json:"costMicro"`
@@ -41,7 +42,7 @@ type Step struct {
 	EndedAt     db.Time `db:"ended_at" json:"endedAt"`
 }
 
-const stepColumns = `run_id, seq, turn, kind, name, call_id, input_digest, input, output, is_error, commit_hash, tokens_in, tokens_out, cost_micro, started_at, ended_at`
+const stepColumns = `run_id, seq, turn, kind, name, call_id, input_digest, input, output, is_error, commit_hash, text_end, tokens_in, tokens_out, cost_micro, started_at, ended_at`
 
 // Steps returns the journal of a run in order.
 func Steps(ctx context.Context, tx *db.Tx, runID string) ([]Step, error) {
@@ -62,8 +63,8 @@ func StepsAfter(ctx context.Context, tx *db.Tx, runID string, seq int64, limit i
 }
 
 func addStep(ctx context.Context, tx *db.Tx, s Step) error {
-	_, err := tx.Exec(ctx, `INSERT INTO steps (`+stepColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
-		s.Run, s.Seq, s.Turn, s.Kind, s.Name, s.Call, s.InputDigest, s.Input, s.Output, s.IsError, s.Commit, s.TokensIn, s.TokensOut, s.CostMicro, s.StartedAt, s.EndedAt)
+	_, err := tx.Exec(ctx, `INSERT INTO steps (`+stepColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+		s.Run, s.Seq, s.Turn, s.Kind, s.Name, s.Call, s.InputDigest, s.Input, s.Output, s.IsError, s.Commit, s.TextEnd, s.TokensIn, s.TokensOut, s.CostMicro, s.StartedAt, s.EndedAt)
 	if err != nil {
 		return fmt.Errorf("journal step %d of %s: %w", s.Seq, s.Run, err)
 	}
@@ -84,6 +85,7 @@ type journal struct {
 	unread   []string   // ids of messages that the next model step will have read
 	turn     int64      // number of the last model step
 	seq      int64      // number of the last step
+	text     int64      // bytes that the model has written
 }
 
 // replay rebuilds the conversation. Steering messages stand where the agent
@@ -118,6 +120,7 @@ func replay(opening string, steps []Step, steering []project.Message) (journal, 
 			return j, fmt.Errorf("decode step %d of %s: %w", s.Seq, s.Run, err)
 		}
 		j.turn = s.Turn
+		j.text += int64(len(last.Text))
 		results = map[string]llm.Result{}
 		j.messages = append(j.messages, llm.Message{Author: llm.Assistant, Text: last.Text, Calls: last.Calls})
 	}

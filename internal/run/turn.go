@@ -89,12 +89,13 @@ func (t *turn) think(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		began := db.Now()
-		resp, err := t.Model.Complete(ctx, req, func(text string) {
-			t.Record.Bus.Publish(project.RunChannel(t.run.ID), text)
-		})
+		resp, err := t.Model.Complete(ctx, req, t.stream())
 		if err == nil {
-			return true, t.journalModel(ctx, req, resp, use, began)
+			err = t.journalModel(ctx, req, resp, use, began)
+			t.streams.end(t.run.ID)
+			return true, err
 		}
+		t.streams.end(t.run.ID)
 		if ctx.Err() != nil {
 			return false, fmt.Errorf("call model: %w", err)
 		}
@@ -239,7 +240,7 @@ func (t *turn) journalModel(ctx context.Context, req llm.Request, resp llm.Respo
 	s := Step{
 		Run: t.run.ID, Seq: t.journal.seq + 1, Turn: turnNo, Kind: StepModel, Name: t.Model.Info().Name,
 		InputDigest: digest(req.System, string(messages)), Output: string(out),
-		TokensIn: resp.Usage.In, TokensOut: resp.Usage.Out, StartedAt: began, EndedAt: db.Now(),
+		TextEnd: t.journal.text + int64(len(resp.Text)), TokensIn: resp.Usage.In, TokensOut: resp.Usage.Out, StartedAt: began, EndedAt: db.Now(),
 	}
 	if cost != nil {
 		s.CostMicro = *cost
@@ -262,7 +263,7 @@ func (t *turn) journalModel(ctx context.Context, req llm.Request, resp llm.Respo
 	if err != nil {
 		return err
 	}
-	t.journal.seq, t.journal.turn, t.journal.open = s.Seq, turnNo, resp.Calls
+	t.journal.seq, t.journal.turn, t.journal.open, t.journal.text = s.Seq, turnNo, resp.Calls, s.TextEnd
 	t.journal.steps = append(t.journal.steps, s)
 	return nil
 }

@@ -7,6 +7,10 @@ CREATE INDEX projects_organization ON projects (organization_id, id);
 -- Who raised or wrote it, '' for an agent, which run_id names, or the platform.
 ALTER TABLE blockers ADD COLUMN author TEXT NOT NULL DEFAULT '';
 ALTER TABLE notes ADD COLUMN author TEXT NOT NULL DEFAULT '';
+-- Where the text of a model step ends in all that the model of its run has written,
+-- in bytes.
+ALTER TABLE steps ADD COLUMN text_end BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX steps_text ON steps (run_id, text_end);
 CREATE TABLE comments (
   id TEXT PRIMARY KEY,
   project_id TEXT NOT NULL REFERENCES projects(id),
@@ -56,6 +60,8 @@ DROP TABLE idempotency;
 DROP TABLE inbox_reads;
 DROP TABLE mentions;
 DROP TABLE comments;
+DROP INDEX steps_text;
+ALTER TABLE steps DROP COLUMN text_end;
 ALTER TABLE notes DROP COLUMN author;
 ALTER TABLE blockers DROP COLUMN author;
 DROP INDEX projects_organization;
