@@ -201,22 +201,24 @@ func (s *Server) decideGate(ctx context.Context, in *decideGateIn) (tagged[GateS
 		return none, err
 	}
 	switch {
-	case !seen.Of(o.State, v):
-		err = fault.Conflict(flow.CodeGateChanged, "%s is no longer as you saw it. Look at what changed, then decide.", v.Code)
 	case b.Decision == gate.Approve:
 		approval := flow.Approval{Comment: b.Comment, Design: b.DesignID, Seen: seen}
 		for _, c := range b.Conditions {
 			approval.Conditions = append(approval.Conditions, flow.Promise{Text: c.Text, Owner: c.Owner, Due: c.Due})
 		}
 		_, err = s.Flow.Approve(ctx, by, o.Project.ID, v.Code, approval)
+	case b.Decision == gate.Reject && seen == nil && v.Status != gate.InReview:
+		err = fault.Conflict("gate.not_in_review", "%s is %s. To send back work that is under way, say by If-Match what you saw.", v.Code, v.Status)
+	case b.Decision == gate.Reject && seen == nil: // of many at once, one is right about what it rejects
+		err = s.Flow.RejectSeen(ctx, by, o.Project.ID, v.Code, b.Target, b.Comment, &flow.Seen{Version: v.Version, Head: o.Project.Head})
 	case b.Decision == gate.Reject:
-		err = s.Flow.Reject(ctx, by, o.Project.ID, v.Code, b.Target, b.Comment)
+		err = s.Flow.RejectSeen(ctx, by, o.Project.ID, v.Code, b.Target, b.Comment, seen)
 	case b.Decision == gate.Reopen:
 		err = s.Flow.Reopen(ctx, by, o.Project.ID, v.Code, b.Comment)
 	default:
 		err = fault.Invalid("decision.unknown", "A decision is approve, reject or reopen, not %q.", b.Decision)
 	}
-	if fault.CodeOf(err) == flow.CodeGateChanged {
+	if fault.CodeOf(err) == flow.CodeGateChanged && seen != nil {
 		now, second := s.getGate(ctx, &in.ByID)
 		if second != nil {
 			return none, second

@@ -284,6 +284,40 @@ func (s *served) endings(ada, at, change string) {
 	}
 }
 
+// Of twenty-five approvals and twenty-five rejections at once, one decides.
+func TestServedApprovalsAgainstRejections(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(s *served) {
+		ada := s.register("ada")
+		p := s.post(ada, "/api/v1/projects", map[string]any{"idea": "A tool to track the plants I own"})
+		g := s.until(ada, p.ID, "G1")
+		answers := make(chan got, 50)
+		for i := range cap(answers) {
+			body := map[string]any{"decision": "approve"}
+			if i%2 == 0 {
+				body = map[string]any{"decision": "reject", "comment": "Ask about the frost."}
+			}
+			go func() { answers <- s.ask(ada, http.MethodPost, "/api/v1/gates/"+g.ID+"/decision", body) }()
+		}
+		count := map[int]int{}
+		for range cap(answers) {
+			count[(<-answers).status]++
+		}
+		if count[http.StatusOK] != 1 || count[http.StatusConflict] != 49 {
+			s.Errorf("answers: %v", count)
+		}
+		made := 0
+		for _, d := range s.rows(ada, "/api/v1/projects/"+p.ID+"/decisions") {
+			if d.Code == "G1" {
+				made++
+			}
+		}
+		if made != 1 {
+			s.Errorf("%d decisions on G1 are on record", made)
+		}
+	})
+}
+
 // A request with an Idempotency-Key is done once.
 func TestServedIdempotency(t *testing.T) {
 	t.Parallel()

@@ -240,6 +240,10 @@ func reachesQuorum(views []*gate.View) bool {
 	return true
 }
 
+func errChanged(code string) error {
+	return fault.Conflict(CodeGateChanged, "%s is no longer as you saw it. Look at what changed, then decide.", code)
+}
+
 // decidable returns the gates that one approval of code covers, or why it may
 // not be given.
 func decidable(s *State, by gate.Decider, code string, a Approval) ([]*gate.View, error) {
@@ -251,7 +255,7 @@ func decidable(s *State, by gate.Decider, code string, a Approval) ([]*gate.View
 		return nil, fault.Conflict("change.ended", "Change %d has ended; its gates are decided. Begin a new change.", s.Change.Number)
 	}
 	if !a.Seen.Of(s, at) {
-		return nil, fault.Conflict(CodeGateChanged, "%s is no longer as you saw it. Look at what changed, then decide.", code)
+		return nil, errChanged(code)
 	}
 	views := s.Joined(code)
 	var unmet []gate.UnmetCondition
@@ -378,19 +382,25 @@ func (f *Flow) after(ctx context.Context, tx *db.Tx, projectID string) error {
 // gates in between is cancelled; approvals in between stand while what they
 // approved stays as it was.
 func (f *Flow) Reject(ctx context.Context, by gate.Decider, projectID, code, target, comment string) error {
+	return f.RejectSeen(ctx, by, projectID, code, target, comment, nil)
+}
+
+// RejectSeen is Reject of what was looked at: when the gate or the head is another by
+// then, it is a conflict with CodeGateChanged.
+func (f *Flow) RejectSeen(ctx context.Context, by gate.Decider, projectID, code, target, comment string, seen *Seen) error {
 	if target == "" {
 		target = code
 	}
-	return f.sendBackTo(ctx, by, projectID, gate.Reject, code, target, comment)
+	return f.sendBackTo(ctx, by, projectID, gate.Reject, code, target, comment, seen)
 }
 
 // Reopen takes the decision on an approved gate back; its rework is planned
 // from the comment.
 func (f *Flow) Reopen(ctx context.Context, by gate.Decider, projectID, code, comment string) error {
-	return f.sendBackTo(ctx, by, projectID, gate.Reopen, code, code, comment)
+	return f.sendBackTo(ctx, by, projectID, gate.Reopen, code, code, comment, nil)
 }
 
-func (f *Flow) sendBackTo(ctx context.Context, by gate.Decider, projectID, kind, code, target, comment string) error {
+func (f *Flow) sendBackTo(ctx context.Context, by gate.Decider, projectID, kind, code, target, comment string, seen *Seen) error {
 	if err := project.CheckIdea("comment", comment); err != nil {
 		return err
 	}
@@ -398,6 +408,9 @@ func (f *Flow) sendBackTo(ctx context.Context, by gate.Decider, projectID, kind,
 		v, to, err := returnable(s, by, kind, code, target)
 		if err != nil {
 			return err
+		}
+		if !seen.Of(s, v) {
+			return errChanged(code)
 		}
 		id := db.NewID("dec")
 		comment, err := review(ctx, tx, s, id, comment)
