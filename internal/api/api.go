@@ -242,10 +242,20 @@ type about struct {
 // tag is the noun under which the route stands in the description.
 func (a about) tag() string {
 	parts := strings.Split(strings.Trim(a.path, "/"), "/")
-	if len(parts) > 2 && parts[0] == "projects" {
-		return parts[2]
+	noun := parts[0]
+	if len(parts) > 2 && noun == "projects" {
+		noun = parts[2]
 	}
-	return parts[0]
+	if at, ok := under[noun]; ok {
+		return at
+	}
+	return noun
+}
+
+// under says where in the description stands what is no noun by itself.
+var under = map[string]string{
+	"archive": "projects", "unarchive": "projects", "pause": "projects", "resume": "projects", "stop": "projects", "budget": "projects", "export": "projects",
+	"usage": "projects", "file": "files", "blame": "files", "diff": "files", "history": "files", "me": "auth",
 }
 
 func (a about) code() int {
