@@ -14,6 +14,7 @@ import (
 	"github.com/layercake-app/layercake/internal/flow"
 	"github.com/layercake-app/layercake/internal/gate"
 	"github.com/layercake-app/layercake/internal/project"
+	"github.com/layercake-app/layercake/internal/proof"
 )
 
 func (s *Server) gateRoutes() []route {
@@ -134,8 +135,31 @@ func (v Versioned) seen() (*flow.Seen, error) {
 	return &flow.Seen{Version: n, Head: head}, nil
 }
 
+// OwedRow is what a gate owes, as it is at the project's head.
+type OwedRow struct {
+	Gate  string   `json:"gate"`
+	Name  string   `json:"name"`
+	State string   `json:"state" enum:"missing,invalid,ready"`
+	Paths []string `json:"paths" nullable:"false"`
+}
+
+// ShownRow is a proof that a gate requires: the newest that speaks of what is there.
+type ShownRow struct {
+	Gate    string             `json:"gate"`
+	Type    string             `json:"type"`
+	ID      string             `json:"id,omitempty" doc:"Of the proof; missing while there is none."`
+	Verdict proof.Verdict      `json:"verdict" enum:"pass,fail,blocked,missing,running"`
+	Reason  string             `json:"reason"`
+	Figures map[string]float64 `json:"figures"`
+}
+
 // Brief is the decision brief of the stop that a gate belongs to.
 type Brief struct {
+	Head           string                `json:"head" doc:"The commit that is looked at."`
+	Deliverables   []OwedRow             `json:"deliverables" nullable:"false"`
+	Proofs         []ShownRow            `json:"proofs" nullable:"false"`
+	Questions      []project.Question    `json:"questions" nullable:"false" doc:"Blocking ones that are open."`
+	Notes          []project.Note        `json:"notes" nullable:"false" doc:"Choices and risks."`
 	Covers         []string              `json:"covers" nullable:"false" doc:"The gates that one decision covers."`
 	Delta          bool                  `json:"delta" doc:"A review of what changed since the last decision."`
 	SentBack       string                `json:"sentBack,omitempty" doc:"Why the work was sent back."`
@@ -164,10 +188,29 @@ func (s *Server) getBrief(ctx context.Context, in *ByID) (tagged[Brief], error) 
 		ReadingMinutes: b.Reading.Minutes(), Usage: b.Usage, Unmet: append([]gate.UnmetCondition{}, b.Unproven...),
 		Designs: append([]project.Design{}, v.Designs...), Waivers: []gate.Waiver{}, Markdown: b.Markdown(),
 	}
+	out.Head, out.Notes = o.Project.Head, append([]project.Note{}, b.Notes...)
+	out.Deliverables, out.Proofs, out.Questions = []OwedRow{}, []ShownRow{}, []project.Question{}
 	for _, x := range stop.Views {
-		out.Covers, out.Waivers = append(out.Covers, x.Code), append(out.Waivers, x.Waivers...)
+		out.Covers, out.Waivers, out.Questions = append(out.Covers, x.Code), append(out.Waivers, x.Waivers...), append(out.Questions, x.Questions...)
+		for _, d := range x.Deliverables {
+			out.Deliverables = append(out.Deliverables, OwedRow{x.Code, d.Name, d.State, append([]string{}, d.Paths...)})
+		}
+		for _, r := range x.Required {
+			out.Proofs = append(out.Proofs, shown(x.Code, r))
+		}
 	}
 	return tagged[Brief]{out, gateTag(o, v)}, nil
+}
+
+func shown(code string, r gate.Required) ShownRow {
+	row := ShownRow{Gate: code, Type: r.Type, Verdict: "missing", Figures: map[string]float64{}}
+	switch {
+	case r.Last != nil:
+		row.ID, row.Verdict, row.Reason, row.Figures = r.Last.ID, r.Last.Verdict, r.Last.Reason, proofRow(*r.Last).Figures
+	case r.Pending:
+		row.Verdict = "running"
+	}
+	return row
 }
 
 type decideGateIn struct {

@@ -201,6 +201,7 @@ type ProjectState struct {
 	project.Project
 	Change   project.Change        `json:"change"`
 	Sentence string                `json:"sentence" doc:"Where it stands, in plain words."`
+	Next     string                `json:"next" doc:"What you can do now, in plain words."`
 	Busy     bool                  `json:"busy" doc:"Agents, checks or the platform are at work."`
 	Unmet    []gate.UnmetCondition `json:"unmet" nullable:"false" doc:"What keeps the gate whose turn it is from being approved."`
 }
@@ -214,8 +215,12 @@ func (s *Server) getProject(ctx context.Context, in *ByID) (out tagged[ProjectSt
 	if err != nil {
 		return out, err
 	}
+	next, err := s.Flow.NextAction(ctx, o)
+	if err != nil {
+		return out, err
+	}
 	return tagged[ProjectState]{
-		ProjectState{Project: o.Project, Change: o.Change, Sentence: o.Sentence(), Busy: o.Busy, Unmet: append([]gate.UnmetCondition{}, o.Unmet()...)},
+		ProjectState{Project: o.Project, Change: o.Change, Sentence: o.Sentence(), Next: next, Busy: o.Busy, Unmet: append([]gate.UnmetCondition{}, o.Unmet()...)},
 		versionTag(o.Project.Version),
 	}, nil
 }

@@ -227,12 +227,18 @@ func TestServedProject(t *testing.T) {
 		g := s.until(ada, p.ID, "G1")
 		at := "/api/v1/projects/" + p.ID
 
+		var waits struct{ Sentence, Next string }
+		s.get(ada, at, &waits)
+		if waits.Sentence != "G1 waits for a decision." || !strings.HasPrefix(waits.Next, "Read docs/INTAKE.md, docs/TASKS.md (about ") || !strings.HasSuffix(waits.Next, "then approve G1 or send the work back.") {
+			s.Errorf("it says %+v", waits)
+		}
 		var brief struct {
 			Covers, Documents []string
-			Markdown          string
+			Markdown, Head    string
+			Deliverables      []struct{ Name, State string }
 		}
 		s.get(ada, "/api/v1/gates/"+g.ID+"/brief", &brief)
-		if strings.Join(brief.Covers, " ") != "G1" || !strings.Contains(strings.Join(brief.Documents, " "), "docs/INTAKE.md") || !strings.Contains(brief.Markdown, "# Decision: G1") {
+		if strings.Join(brief.Covers, " ") != "G1" || !strings.Contains(strings.Join(brief.Documents, " "), "docs/INTAKE.md") || !strings.Contains(brief.Markdown, "# Decision: G1") || len(brief.Head) != 40 || len(brief.Deliverables) != 2 || brief.Deliverables[0].State != "ready" {
 			s.Errorf("the brief is %+v", brief)
 		}
 
@@ -306,10 +312,10 @@ func TestServedProject(t *testing.T) {
 				s.Errorf("the %s is %d %.80q", format, a.status, a.raw)
 			}
 		}
-		var state struct{ Sentence string }
+		var state struct{ Sentence, Next string }
 		s.get(ada, at, &state)
-		if state.Sentence == "" {
-			s.Error("nothing is said of where it stands")
+		if state.Sentence == "" || state.Next == "" {
+			s.Errorf("of where it stands is said: %+v", state)
 		}
 	})
 }

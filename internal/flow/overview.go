@@ -181,6 +181,36 @@ func (o *Overview) Sentence() string {
 	return "Nothing is under way."
 }
 
+// NextAction says in plain words what a person can do now.
+func (f *Flow) NextAction(ctx context.Context, o *Overview) (string, error) {
+	switch {
+	case o.Change.Status != project.ChangeOpen:
+		return "Export the repository, or ask for a further change.", nil
+	case o.Project.Paused:
+		return "Resume the project when its agents may go on.", nil
+	case len(o.Questions) > 0:
+		return "Answer the question at " + o.Questions[0].Gate + ".", nil
+	case len(o.Ready) > 0:
+		b, err := f.Brief(ctx, o, o.Ready[0])
+		if err != nil {
+			return "", err
+		}
+		look := "Look at the proofs"
+		if len(b.Documents) > 0 {
+			look = fmt.Sprintf("Read %s (about %d min)", several(b.Documents), max(1, int(b.Reading.Minutes()+0.5)))
+		}
+		return look + ", then approve " + o.Ready[0].Title() + " or send the work back.", nil
+	case len(o.Blockers) > 0 && !o.Busy:
+		return "Resolve the blocker at " + o.Blockers[0].Gate + ", or set it aside with a reason.", nil
+	case o.Busy:
+		return "Nothing: agents and checks are at work. You may tell an agent something before its next turn.", nil
+	}
+	if unmet := o.Unmet(); len(unmet) > 0 {
+		return unmet[0].Next, nil
+	}
+	return "Nothing.", nil
+}
+
 func (o *Overview) current() string {
 	for _, v := range o.Gates {
 		if v.Status == gate.Pending || v.Status == gate.InReview {

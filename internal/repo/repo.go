@@ -178,10 +178,18 @@ func (s *Store) Remove(projectID string) error {
 	}
 	r.making.Lock()
 	defer r.making.Unlock()
+	// Out of the way first, in one step: nobody finds half of it.
+	gone := filepath.Join(s.root, ".removed-"+projectID)
+	if err := os.Rename(r.dir, gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove repository of %s: %w", projectID, err)
+	}
+	r.mu.Lock()
+	r.opened = false
+	r.mu.Unlock()
 	s.mu.Lock()
 	delete(s.repos, projectID)
 	s.mu.Unlock()
-	if err := RemoveTree(r.dir); err != nil {
+	if err := errors.Join(RemoveTree(gone), RemoveTree(r.dir)); err != nil {
 		return fmt.Errorf("remove repository of %s: %w", projectID, err)
 	}
 	return nil
