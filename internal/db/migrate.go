@@ -33,7 +33,7 @@ func (d *DB) MigrateUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseNewer(ctx, p); err != nil {
+	if err := d.refuse(ctx, p); err != nil {
 		return err
 	}
 	if _, err := p.Up(ctx); err != nil {
@@ -48,7 +48,7 @@ func (d *DB) MigrateDown(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseNewer(ctx, p); err != nil {
+	if err := d.refuse(ctx, p); err != nil {
 		return err
 	}
 	if _, err := p.Down(ctx); errors.Is(err, goose.ErrNoNextVersion) {
@@ -65,7 +65,7 @@ func (d *DB) Status(ctx context.Context) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseNewer(ctx, p); err != nil {
+	if err := d.refuse(ctx, p); err != nil {
 		return nil, err
 	}
 	found, err := p.Status(ctx)
@@ -83,7 +83,14 @@ func (d *DB) Status(ctx context.Context) ([]Migration, error) {
 	return list, nil
 }
 
-func refuseNewer(ctx context.Context, p *goose.Provider) error {
+// refuse tells apart from ours the database of a newer program, and one that is
+// not restored yet.
+func (d *DB) refuse(ctx context.Context, p *goose.Provider) error {
+	if begun, err := d.Restoring(ctx); err != nil {
+		return err
+	} else if begun {
+		return fault.Conflict("db.restoring", "A restore into the database was interrupted. Run the same `layercake restore` again; it begins anew.")
+	}
 	current, target, err := p.GetVersions(ctx)
 	if err != nil {
 		return Classify(fmt.Errorf("read schema version: %w", err))

@@ -167,7 +167,7 @@ func brand(ctx context.Context, abs string) (err error) {
 // path, which must not exist yet, while others go on reading and writing.
 func (d *DB) Backup(ctx context.Context, path string) error {
 	if d.pool != nil {
-		return fault.Unavailable("db.backup", "A PostgreSQL database is backed up with its own tool, pg_dump.")
+		return fault.Unavailable("db.backup", "A PostgreSQL database has no file to copy. Use `layercake backup`, or its own tool, pg_dump.")
 	}
 	if _, err := os.Lstat(path); err == nil {
 		return fault.Conflict("db.backup", "The file %s exists already. Name a new one for the backup.", path)
