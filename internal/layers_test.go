@@ -16,7 +16,7 @@ var layers = strings.Fields(`
 	fault secret
 	db blob bus llm sandbox repo notify
 	event job blueprint
-	account project document search proof preview deploy agent run gate flow bundle
+	account project document search proof preview deploy agent run gate flow bundle backup
 	api mcp app
 `)
 
