@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/layercake-app/layercake/internal/account"
+	"github.com/layercake-app/layercake/internal/backup"
 	"github.com/layercake-app/layercake/internal/blob"
 	"github.com/layercake-app/layercake/internal/bus"
 	"github.com/layercake-app/layercake/internal/db"
@@ -85,6 +86,9 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	if err := a.DB.MigrateUp(ctx); err != nil {
+		return err
+	}
+	if err := backup.Settle(data); err != nil {
 		return err
 	}
 	a.Queue = job.NewQueue(a.DB, job.Options{Logger: a.Log, MaxAttempts: attempts, Backoff: backoff, GivenUp: a.giveUp})

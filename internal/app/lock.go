@@ -12,15 +12,28 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/layercake-app/layercake/internal/backup"
 	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/fault"
 	"github.com/layercake-app/layercake/internal/project"
 	"github.com/layercake-app/layercake/internal/repo"
 )
 
-// lockFolder takes the data folder for this process. The kernel gives the lock
-// back when the process ends, however it ends.
+// lockFolder takes the data folder for this process, unless it is not restored
+// yet. The kernel gives the lock back when the process ends, however it ends.
 func lockFolder(dir string) (*os.File, error) {
+	f, err := takeFolder(dir)
+	if err == nil && backup.Unfinished(dir) {
+		return nil, errors.Join(unrestored(dir), f.Close())
+	}
+	return f, err
+}
+
+func unrestored(dir string) error {
+	return fault.Conflict("data.restoring", "A restore into %s was interrupted, and there is no instance in it yet. Run the same `layercake restore` again; it begins anew.", dir)
+}
+
+func takeFolder(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fault.Unavailable("data.folder", "The data folder %s cannot be written. Name another one with --data.", dir).Because(err)

@@ -24,6 +24,7 @@ type Settings struct {
 	Cache       string        `env:"LAYERCAKE_CACHE" help:"Folder for the compiled standard library, shared by all data folders; layercake below your cache folder when left out."`
 	DatabaseURL secret.Text   `env:"DATABASE_URL" help:"postgres://… to use PostgreSQL instead of the SQLite file in the data folder."`
 	JWTSecret   secret.Text   `env:"JWT_SECRET" help:"Key of at least 32 characters that signs the access tokens of the server; one is made and kept in the data folder when left out."`
+	Passphrase  secret.Text   `env:"LAYERCAKE_BACKUP_PASSPHRASE" help:"Passphrase of at least 12 characters that seals the keys in a backup; asked at the terminal when left out."`
 	TLSCert     string        `env:"TLS_CERT_FILE" help:"Certificate with its chain (PEM), to serve over TLS; TLS_KEY_FILE goes with it."`
 	TLSKey      string        `env:"TLS_KEY_FILE" help:"Private key of the certificate (PEM)."`
 	Sandbox     string        `env:"SANDBOX" help:"bubblewrap, none, or empty for the best that this machine has."`
@@ -62,6 +63,9 @@ func LoadSettings() (Settings, error) {
 	}
 	if n := len(s.JWTSecret.Reveal()); n > 0 && n < account.MinKey {
 		details = append(details, fault.Detail{Field: "JWT_SECRET", Message: fmt.Sprintf("JWT_SECRET has %d characters, fewer than %d", n, account.MinKey), Next: "Choose a longer one, or leave it out."})
+	}
+	if n := len(s.Passphrase.Reveal()); n > 0 && n < secret.MinPassphrase {
+		details = append(details, fault.Detail{Field: "LAYERCAKE_BACKUP_PASSPHRASE", Message: fmt.Sprintf("LAYERCAKE_BACKUP_PASSPHRASE has %d characters, fewer than %d", n, secret.MinPassphrase), Next: "Choose a longer one, or leave it out."})
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		details = append(details, fault.Detail{Field: "TLS_CERT_FILE", Message: "only one of TLS_CERT_FILE and TLS_KEY_FILE is set", Next: "Set both, or neither."})

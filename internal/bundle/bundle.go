@@ -27,6 +27,8 @@ type Options struct {
 	// Expect is the hash of the last event, as an earlier verification printed
 	// it; a project with another one is refused. Empty expects nothing.
 	Expect string
+	// Young is content with a data folder in which nobody has decided anything yet.
+	Young bool
 }
 
 // Report lists what was found to hold, in order.

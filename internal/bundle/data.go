@@ -36,10 +36,6 @@ type refs struct {
 
 // verifyData checks every project of a data folder with an SQLite database.
 func verifyData(ctx context.Context, dir string, opt Options, r *Report) (err error) {
-	f := &folder{dir: dir, blobs: blob.View(filepath.Join(dir, "blobs")), repos: map[string]refs{}}
-	if err := f.readRefs(ctx); err != nil {
-		return err
-	}
 	d, err := db.Open(ctx, db.Config{Path: filepath.Join(dir, databaseFile), ReadOnly: true})
 	if fault.CodeOf(err) == "db.foreign" {
 		return broken("the database of the data folder cannot be used: %s", fault.Public(err))
@@ -48,6 +44,22 @@ func verifyData(ctx context.Context, dir string, opt Options, r *Report) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	return verifyOpen(ctx, d, dir, opt, r)
+}
+
+// VerifyData checks, as Verify does, a data folder whose database is open, such as
+// one on PostgreSQL.
+func VerifyData(ctx context.Context, d *db.DB, dir string, opt Options) (Report, error) {
+	var r Report
+	err := verifyOpen(ctx, d, dir, opt, &r)
+	return r, err
+}
+
+func verifyOpen(ctx context.Context, d *db.DB, dir string, opt Options, r *Report) error {
+	f := &folder{dir: dir, blobs: blob.View(filepath.Join(dir, "blobs")), repos: map[string]refs{}}
+	if err := f.readRefs(ctx); err != nil {
+		return err
+	}
 	return d.Read(ctx, func(ctx context.Context, tx *db.Tx) error { return f.verify(ctx, tx, opt, r) })
 }
 
@@ -100,6 +112,8 @@ func (f *folder) verify(ctx context.Context, tx *db.Tx, opt Options, r *Report) 
 		decisions += len(h.approvals)
 	}
 	switch {
+	case opt.Young && decisions == 0:
+		return nil
 	case len(projects) == 0:
 		return broken("the data folder holds no project, so there is nothing that could be verified")
 	case decisions == 0:

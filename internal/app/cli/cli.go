@@ -43,6 +43,8 @@ type commands struct {
 	Run       runCmd       `cmd:"" help:"Carry an idea through all gates into a repository."`
 	Serve     serveCmd     `cmd:"" help:"Serve projects to people and programs over HTTP."`
 	Export    exportCmd    `cmd:"" help:"Write a project's repository into a folder, a zip or a git bundle."`
+	Backup    backupCmd    `cmd:"" help:"Write a whole instance into one file, also while it is at work."`
+	Restore   restoreCmd   `cmd:"" help:"Make an instance again from a backup, in an empty folder."`
 	Verify    verifyCmd    `cmd:"" help:"Check the evidence of a data folder, a repository or a zip."`
 	Doctor    doctorCmd    `cmd:"" help:"Say what this machine is missing and how to get it."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database to this version's schema, or back."`
