@@ -238,8 +238,13 @@ func restorable(ctx context.Context, tx *Tx) (begun bool, err error) {
 	if begun, err := isRestoring(ctx, tx); begun || err != nil {
 		return begun, err
 	}
+	version, err := Schema(ctx, tx)
+	if err != nil {
+		return false, err
+	}
+	// Whoever asked for the state of the migrations has left their empty list.
 	var name string
-	err = tx.One(ctx, &name, `SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace ORDER BY relname LIMIT 1`)
+	err = tx.One(ctx, &name, `SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND ($1 OR relname NOT LIKE 'goose\_db\_version%') ORDER BY relname LIMIT 1`, version > 0)
 	if errors.Is(err, ErrNoRow) {
 		return false, nil
 	}
