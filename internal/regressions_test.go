@@ -54,6 +54,7 @@ var badInput = []guarded{
 	{"an output folder that is full, a file or a system's", map[string][]string{"app": {"TestBadInput", "TestUntilGoesOn", "TestExport"}}},
 	{"a data folder that is in use, somebody else's, or from a newer version", map[string][]string{"app": {"TestDataFolder"}}},
 	{"a full disk", map[string][]string{"app": {"TestFullDisk"}}},
+	{"a backup that is damaged, hostile, of a newer version, or cut short in the middle", map[string][]string{"backup": {"TestDamagedBackupIsRefused", "TestHostileBackupIsRefused", "TestNewerBackupIsRefused", "TestRestoreDies", "TestUnfinishedBackupLeavesNothing"}}},
 	{"no sandbox, no terminal, Ctrl-C, kill -9", map[string][]string{"app": {"TestNoSandbox", "TestNobodyDecides", "TestKilledRunGoesOn"}, "app/cli": {"TestInterrupted"}}},
 	{"a change of a project that is not there, is there twice, or goes by another blueprint", map[string][]string{"app": {"TestBadInput", "TestChangeOfAnotherBlueprint"}}},
 	{"settings that cannot be read", map[string][]string{"app": {"TestCommands"}}},

@@ -86,9 +86,9 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	if err := a.DB.MigrateUp(ctx); err != nil {
-		return err
+		return namingWriter(data, err)
 	}
-	if err := backup.Settle(data); err != nil {
+	if err := errors.Join(noteWriter(data, a.Settings.Program), backup.Settle(data)); err != nil {
 		return err
 	}
 	a.Queue = job.NewQueue(a.DB, job.Options{Logger: a.Log, MaxAttempts: attempts, Backoff: backoff, GivenUp: a.giveUp})

@@ -8,16 +8,18 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/layercake-app/layercake/internal/backup"
 	"github.com/layercake-app/layercake/internal/bundle"
 	"github.com/layercake-app/layercake/internal/db"
 	"github.com/layercake-app/layercake/internal/fault"
+	"github.com/layercake-app/layercake/internal/repo"
 )
 
 // Backup writes the instance that the settings name into a file, whether or not
 // another process is at work in it.
-func Backup(ctx context.Context, s Settings, path, version string) (backup.Summary, error) {
+func Backup(ctx context.Context, s Settings, path string) (backup.Summary, error) {
 	data, err := filepath.Abs(s.Data)
 	if err != nil {
 		return backup.Summary{}, fmt.Errorf("resolve data folder: %w", err)
@@ -30,16 +32,16 @@ func Backup(ctx context.Context, s Settings, path, version string) (backup.Summa
 		return backup.Summary{}, err
 	}
 	if _, err := d.Status(ctx); err != nil { // a newer one, or one that is not restored yet
-		return backup.Summary{}, errors.Join(err, d.Close())
+		return backup.Summary{}, errors.Join(namingWriter(data, err), d.Close())
 	}
-	sum, err := backup.Create(ctx, path, backup.Source{DB: d, Data: data, Program: version, Passphrase: s.Passphrase})
+	sum, err := backup.Create(ctx, path, backup.Source{DB: d, Data: data, Program: s.Program, Passphrase: s.Passphrase})
 	return sum, errors.Join(err, d.Close())
 }
 
 // Restore makes the instance of a backup again in the data folder, which must be
 // missing or empty, and in the PostgreSQL database that the settings name, if they
 // name one, which must be empty. Nobody else uses them meanwhile.
-func Restore(ctx context.Context, s Settings, path, version string, log *slog.Logger) (sum backup.Summary, err error) {
+func Restore(ctx context.Context, s Settings, path string, log *slog.Logger) (sum backup.Summary, err error) {
 	data, err := filepath.Abs(s.Data)
 	if err != nil {
 		return sum, fmt.Errorf("resolve data folder: %w", err)
@@ -64,7 +66,7 @@ func Restore(ctx context.Context, s Settings, path, version string, log *slog.Lo
 		}
 		err = errors.Join(err, lock.Close())
 	}()
-	t := backup.Target{Data: data, Program: version, Passphrase: s.Passphrase, Log: log}
+	t := backup.Target{Data: data, Program: s.Program, Passphrase: s.Passphrase, Log: log}
 	if s.DatabaseURL.Reveal() == "" {
 		return backup.Restore(ctx, path, t)
 	}
@@ -93,6 +95,40 @@ func Verify(ctx context.Context, s Settings) (report bundle.Report, err error) {
 	}
 	report, err = bundle.VerifyData(ctx, d, s.Data, opt)
 	return report, errors.Join(err, d.Close())
+}
+
+// writerFile is the file of the data folder that says which version of LayerCake
+// used the folder and its database last.
+const writerFile = "written-by"
+
+// noteWriter keeps the version of this program, so that an older one can say which
+// it was.
+func noteWriter(data, version string) error {
+	path := filepath.Join(data, writerFile)
+	if old, err := os.ReadFile(path); version == "" || err == nil && string(old) == version+"\n" {
+		return nil
+	}
+	err := os.WriteFile(path+".new", []byte(version+"\n"), 0o600)
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		return repo.Full(fmt.Errorf("note version: %w", err))
+	}
+	return nil
+}
+
+// namingWriter adds to the refusal of a newer database which version wrote it.
+func namingWriter(data string, err error) error {
+	f, ok := fault.As(err)
+	if !ok || f.Code != "db.newer" {
+		return err
+	}
+	version, unread := os.ReadFile(filepath.Join(data, writerFile))
+	if unread != nil {
+		return err
+	}
+	return fault.Conflict(f.Code, "%s It was LayerCake %s.", f.Message, strings.TrimSpace(string(version[:min(len(version), 80)]))).Because(err)
 }
 
 // Outdated reports whether a backup was of an earlier schema, which the next start

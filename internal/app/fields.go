@@ -20,6 +20,9 @@ func fields(s *Settings, fn func(name, value, help string)) {
 	v := reflect.ValueOf(s).Elem()
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if f.Tag.Get("env") == "" {
+			continue
+		}
 		fn(f.Tag.Get("env"), fmt.Sprint(v.Field(i).Interface()), f.Tag.Get("help"))
 	}
 }

@@ -38,6 +38,9 @@ type Settings struct {
 	CacheHome   string        `env:"XDG_CACHE_HOME" help:"Where programs keep what they can make again."`
 	NoColor     string        `env:"NO_COLOR" help:"Set to anything to have no colours."`
 	Term        string        `env:"TERM" help:"Kind of terminal."`
+
+	// Program is the version of this program, which no variable names.
+	Program string
 }
 
 // LoadSettings reads the settings and reports everything that is wrong with

@@ -269,4 +269,3 @@ func TestEveryTableIsOurs(t *testing.T) {
 		return err
 	}))
 }
-

@@ -34,7 +34,7 @@ func (c *backupCmd) Run(e *env) error {
 	if err := e.askPassphrase("Passphrase that seals the keys (Enter leaves them out): ", true); err != nil {
 		return err
 	}
-	sum, err := app.Backup(e.ctx, e.settings, c.File, Version)
+	sum, err := app.Backup(e.ctx, e.settings, c.File)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (c *restoreCmd) Run(e *env) error {
 	if err := e.askPassphrase("Passphrase of the keys (Enter leaves them out): ", false); err != nil {
 		return err
 	}
-	sum, err := app.Restore(e.ctx, e.settings, c.File, Version, e.log)
+	sum, err := app.Restore(e.ctx, e.settings, c.File, e.log)
 	if err != nil {
 		return err
 	}

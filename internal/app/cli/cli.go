@@ -154,6 +154,7 @@ func execute(e *env, cmd *commands, args []string) error {
 	if e.settings, err = app.LoadSettings(); err != nil {
 		return err
 	}
+	e.settings.Program = Version
 	e.log = slog.New(slog.NewTextHandler(e.term.Err, &slog.HandlerOptions{Level: level(e.settings.LogLevel)}))
 	if err := kctx.Run(e); err != nil {
 		if e.ctx.Err() != nil && !errors.As(err, new(exit)) {
