@@ -100,11 +100,13 @@ func TestBackupWhileOthersWrite(t *testing.T) {
 		for i, id := range ids {
 			workers.Go(func() error {
 				for n := 0; ctx.Err() == nil; n++ {
+					//nolint:contextcheck // a piece of work is ended, not cut off
 					in.work(id, strings.Repeat(string(rune('a'+i)), n+1))
 					if i > 0 {
 						continue
 					}
 					dir := filepath.Join(in.Data, "repos", id, "git")
+					//nolint:contextcheck // the same
 					if out, err := exec.CommandContext(t.Context(), "git", "--git-dir="+dir, "repack", "-a", "-d", "-q").CombinedOutput(); err != nil {
 						return fmt.Errorf("repack: %w: %s", err, out)
 					}

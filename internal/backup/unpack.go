@@ -58,7 +58,7 @@ type reader struct {
 func unpack(ctx context.Context, in io.Reader, dir string, passphrase secret.Text, check func(Header) error) (Summary, error) {
 	u := &reader{ctx: ctx, dir: dir, check: check, passphrase: passphrase, seen: map[string]Member{}}
 	source := &faithful{r: contextReader{ctx, in}}
-	err := u.open()
+	err := u.open() //nolint:contextcheck // finding git bounds its own time
 	if err == nil {
 		err = u.read(source)
 	}
@@ -91,7 +91,7 @@ func (u *reader) open() (err error) {
 		return fmt.Errorf("look at the room on the disk: %w", err)
 	}
 	u.room = int64(min(disk.Bavail, 1<<40)) * int64(disk.Bsize)
-	if u.repos, err = repo.Open(filepath.Join(u.dir, "repos")); err != nil { //nolint:contextcheck // it bounds its own time
+	if u.repos, err = repo.Open(filepath.Join(u.dir, "repos")); err != nil {
 		return err
 	}
 	u.blobs, err = blob.OpenDir(filepath.Join(u.dir, "blobs"))
