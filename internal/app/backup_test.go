@@ -36,7 +36,7 @@ func TestBackupUnderLoad(t *testing.T) {
 			defer close(files)
 			for n := 0; ; n++ {
 				path := filepath.Join(dir, strings.Repeat("b", n+1))
-				if _, err := app.Backup(s.Context(), s.app.Settings, path); err != nil {
+				if _, err := app.Backup(context.WithoutCancel(ctx), s.app.Settings, path); err != nil {
 					ended <- err
 					return
 				}
