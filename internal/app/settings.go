@@ -27,6 +27,8 @@ type Settings struct {
 	Passphrase  secret.Text   `env:"LAYERCAKE_BACKUP_PASSPHRASE" help:"Passphrase of at least 12 characters that seals the keys in a backup; asked at the terminal when left out."`
 	TLSCert     string        `env:"TLS_CERT_FILE" help:"Certificate with its chain (PEM), to serve over TLS; TLS_KEY_FILE goes with it."`
 	TLSKey      string        `env:"TLS_KEY_FILE" help:"Private key of the certificate (PEM)."`
+	ServerURL   string        `env:"LAYERCAKE_URL" help:"Address of a server for the commands that use one, such as projects and decide; the one you logged in to when left out."`
+	Token       secret.Text   `env:"LAYERCAKE_TOKEN" help:"Access token for LAYERCAKE_URL, in place of layercake login; for scripts."`
 	Sandbox     string        `env:"SANDBOX" help:"bubblewrap, none, or empty for the best that this machine has."`
 	DemoScript  string        `env:"LAYERCAKE_DEMO_SCRIPT" help:"Lets the demo model misbehave in a named way, for tests and demonstrations."`
 	DemoDelay   time.Duration `env:"LAYERCAKE_DEMO_DELAY" help:"Pause between two pieces of the demo model's text, for demonstrations."`
@@ -36,6 +38,7 @@ type Settings struct {
 	Home        string        `env:"HOME" help:"Your home folder."`
 	DataHome    string        `env:"XDG_DATA_HOME" help:"Where programs keep their data; the default data folder is layercake below it."`
 	CacheHome   string        `env:"XDG_CACHE_HOME" help:"Where programs keep what they can make again."`
+	ConfigHome  string        `env:"XDG_CONFIG_HOME" help:"Where programs keep their configuration; layercake login keeps your session in layercake below it."`
 	NoColor     string        `env:"NO_COLOR" help:"Set to anything to have no colours."`
 	Term        string        `env:"TERM" help:"Kind of terminal."`
 
@@ -103,6 +106,19 @@ func (s Settings) defaultCache() string {
 		return filepath.Join(s.Home, ".cache", "layercake")
 	}
 	return filepath.Join(s.Data, "cache", "go")
+}
+
+// SessionFile is where the session of layercake login is kept, empty when there is
+// no home folder. A relative XDG_CONFIG_HOME does not count, as its specification
+// asks: a session does not belong where somebody happens to work.
+func (s Settings) SessionFile() string {
+	switch {
+	case filepath.IsAbs(s.ConfigHome):
+		return filepath.Join(s.ConfigHome, "layercake", "session.json")
+	case filepath.IsAbs(s.Home):
+		return filepath.Join(s.Home, ".config", "layercake", "session.json")
+	}
+	return ""
 }
 
 func settingsError(details []fault.Detail) error {

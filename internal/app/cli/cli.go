@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/layercake-app/layercake/internal/app"
+	"github.com/layercake-app/layercake/internal/app/client"
 	"github.com/layercake-app/layercake/internal/fault"
 )
 
@@ -37,6 +38,8 @@ type Terminal struct {
 	Interactive bool // In is a terminal
 	Live        bool // Out is a terminal that can redraw a line
 	Width       int
+	// Secret reads a line that the screen does not show; nil when nobody sits at In.
+	Secret func(ctx context.Context) (string, error)
 }
 
 type commands struct {
@@ -51,6 +54,15 @@ type commands struct {
 	Config    configCmd    `cmd:"" help:"Print the settings, secrets masked."`
 	Blueprint blueprintCmd `cmd:"" help:"Show or validate blueprints."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	Login    loginCmd    `cmd:"" group:"A server" help:"Log in to a LayerCake server."`
+	Logout   logoutCmd   `cmd:"" group:"A server" help:"End your session on the server."`
+	Projects projectsCmd `cmd:"" group:"A server" help:"List the projects of the server."`
+	Status   statusCmd   `cmd:"" group:"A server" help:"Say where a project stands, or what waits for you in all of them."`
+	Decide   decideCmd   `cmd:"" group:"A server" help:"Show what a gate asks of you, and approve, reject or reopen it."`
+	Answer   answerCmd   `cmd:"" group:"A server" help:"List the open questions of a project, and answer one."`
+	Logs     logsCmd     `cmd:"" group:"A server" help:"Show the journal of an agent's run, and follow it."`
+	Clone    cloneCmd    `cmd:"" group:"A server" help:"Make a working copy of a project's repository."`
 }
 
 // env is what every command gets.
@@ -60,6 +72,7 @@ type env struct {
 	settings app.Settings
 	log      *slog.Logger
 	ended    *result // how a run ended, the last line of --json
+	json     bool    // an error is an object of JSON too
 }
 
 // exit ends a command with a code, after it has said why.
@@ -79,6 +92,9 @@ func Main(ctx context.Context, args []string, term Terminal) int {
 		code = int(said)
 	case err != nil:
 		printError(term.Err, err)
+		if e.json {
+			e.emit(jsonError(err))
+		}
 		e.ended = &result{Status: "failed", Reason: fault.Public(err)}
 		if code = ExitFailed; fault.KindOf(err) == fault.KindInvalid {
 			code = ExitUsage
@@ -94,6 +110,11 @@ func Main(ctx context.Context, args []string, term Terminal) int {
 // headline and one line for each. The text of an internal error goes to the log
 // only.
 func printError(w io.Writer, err error) {
+	var refused *client.Refusal
+	if errors.As(err, &refused) {
+		printRefusal(w, refused)
+		return
+	}
 	f, ok := fault.As(err)
 	if !ok || len(f.Details) < 2 {
 		fmt.Fprintf(w, "layercake: %s\n", oneLine(fault.Public(err)))
