@@ -191,6 +191,14 @@ func TestAnotherTerminal(t *testing.T) {
 	h.wants(2, "Name a project", "status", " ")
 	h.wants(0, "There is no such project", "projects", "--archived")
 
+	// A run that asked something ends what follows it, and says how to go on.
+	h.wants(3, "G1 waits for an answer|layercake answer prj_", "status", id, "--watch", "--every", "200ms")
+	h.wants(3, "waiting for question|layercake answer prj_|--after", "logs", "-f", id)
+	h.wants(0, "asks: |suggested: |--suggested", "answer", id)
+	h.wants(2, "The answer is empty", "answer", id, " ")
+	p := sitDown(t, "answer", id)
+	p.types("answer>", "")
+	p.ends(0)
 	h.review("plant c")
 	h.wants(0, "Plant care: G1 waits for a decision|layercake decide prj_", "status")
 	h.wants(0, "G1 waits for a decision|Next: layercake decide|G1  IN_REVIEW", "status", id[:20])
