@@ -226,3 +226,35 @@ func TestFollowingStops(t *testing.T) {
 		t.Errorf("exit %d: %s", got, out.from(0))
 	}
 }
+
+// Watching ends as the change does, and waits over a server that is away.
+func TestWatchingEnds(t *testing.T) {
+	status, calls := "", 0
+	s := newStage(t, func(w http.ResponseWriter, r *http.Request) {
+		data := `[]`
+		switch r.URL.Path {
+		case "/api/v1/projects":
+			data = `[{"id":"prj_1","name":"P","gates":[]}]`
+		case "/api/v1/projects/prj_1":
+			if calls++; calls == 2 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			now := "open"
+			if calls > 3 {
+				now = status
+			}
+			data = `{"id":"prj_1","name":"P","busy":true,"change":{"number":1,"status":"` + now + `"},"sentence":"It is ` + now + `.","unmet":[]}`
+		}
+		fmt.Fprint(w, `{"success":true,"data":`+data+`,"meta":{"requestId":"req_1"}}`)
+	})
+	t.Setenv("LAYERCAKE_URL", s.URL)
+	t.Setenv("LAYERCAKE_TOKEN", "hunter2")
+	for end, code := range map[string]int{"completed": cli.ExitDone, "cancelled": cli.ExitFailed} {
+		status, calls = end, 0
+		got := run(t, "", "status", "--watch", "--every", "200ms", "prj_1")
+		if got.code != code || strings.Count(got.out, "It is open.") != 1 || !strings.Contains(got.out, "It is "+end) || !strings.Contains(got.errs, "answers again") {
+			t.Errorf("%s: exit %d: %s%s", end, got.code, got.out, got.errs)
+		}
+	}
+}

@@ -181,7 +181,9 @@ func (c *statusCmd) inbox(e *env, remote *client.Client) error {
 		if err != nil {
 			return err
 		}
-		if len(all) > 0 || !c.Watch {
+		// A mention that was read stays in the list, and keeps nobody waiting.
+		waits := slices.ContainsFunc(all, func(w flow.Waiting) bool { return w.Kind != flow.WaitsMention || !w.Read })
+		if waits || !c.Watch {
 			c.list(e, all)
 			if c.Watch {
 				return exit(ExitWaiting)
