@@ -125,7 +125,7 @@ func (e *env) askPassphrase(prompt string, twice bool) error {
 	if e.settings.Passphrase != "" || !e.term.Interactive {
 		return nil
 	}
-	read := e.hidden()
+	read := e.lines()
 	first, err := read(prompt)
 	if err != nil || first == "" {
 		return err
@@ -146,8 +146,8 @@ func (e *env) askPassphrase(prompt string, twice bool) error {
 	return nil
 }
 
-// hidden returns what asks for a line that the terminal does not show.
-func (e *env) hidden() func(prompt string) (string, error) {
+// lines returns what asks for lines that the terminal does not show.
+func (e *env) lines() func(prompt string) (string, error) {
 	if f, ok := e.term.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return func(prompt string) (string, error) {
 			fmt.Fprint(e.term.Out, prompt)

@@ -55,14 +55,14 @@ type commands struct {
 	Blueprint blueprintCmd `cmd:"" help:"Show or validate blueprints."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 
-	Login    loginCmd    `cmd:"" group:"A server" help:"Log in to a LayerCake server."`
-	Logout   logoutCmd   `cmd:"" group:"A server" help:"End your session on the server."`
-	Projects projectsCmd `cmd:"" group:"A server" help:"List the projects of the server."`
-	Status   statusCmd   `cmd:"" group:"A server" help:"Say where a project stands, or what waits for you in all of them."`
-	Decide   decideCmd   `cmd:"" group:"A server" help:"Show what a gate asks of you, and approve, reject or reopen it."`
-	Answer   answerCmd   `cmd:"" group:"A server" help:"List the open questions of a project, and answer one."`
-	Logs     logsCmd     `cmd:"" group:"A server" help:"Show the journal of an agent's run, and follow it."`
-	Clone    cloneCmd    `cmd:"" group:"A server" help:"Make a working copy of a project's repository."`
+	Login    loginCmd    `cmd:"" group:"Commands that use a server:" help:"Log in to a LayerCake server."`
+	Logout   logoutCmd   `cmd:"" group:"Commands that use a server:" help:"End your session on the server."`
+	Projects projectsCmd `cmd:"" group:"Commands that use a server:" help:"List the projects of the server."`
+	Status   statusCmd   `cmd:"" group:"Commands that use a server:" help:"Say where a project stands, or what waits for you in all of them."`
+	Decide   decideCmd   `cmd:"" group:"Commands that use a server:" help:"Show what a gate asks of you, and approve, reject or reopen it."`
+	Answer   answerCmd   `cmd:"" group:"Commands that use a server:" help:"List the open questions of a project, and answer one."`
+	Logs     logsCmd     `cmd:"" group:"Commands that use a server:" help:"Show the journal of an agent's run, and follow it."`
+	Clone    cloneCmd    `cmd:"" group:"Commands that use a server:" help:"Make a working copy of a project's repository."`
 }
 
 // env is what every command gets.
