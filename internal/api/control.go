@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -53,9 +54,6 @@ func (s *Server) resumeProject(ctx context.Context, in *ByID) (project.Project, 
 	if err != nil {
 		return p, err
 	}
-	if !p.ArchivedAt.IsZero() {
-		return p, fault.Conflict("project.archived", "The project is archived. Take it out of the archive first.")
-	}
 	if err := s.Flow.Pause(ctx, decider(a, p.Organization), p.ID, false); err != nil {
 		return p, err
 	}
@@ -86,17 +84,16 @@ func (s *Server) onAll(do func(ctx context.Context, by gate.Decider, id string) 
 			return Many{}, err
 		}
 		n := 0
-		for _, id := range ids {
-			err := do(ctx, decider(a, in.ID), id)
-			if fault.CodeOf(err) == project.CodeGone {
-				continue
+		var failed error
+		for _, id := range ids { // one project's trouble does not keep the others from being stopped
+			switch err := do(ctx, decider(a, in.ID), id); {
+			case err == nil:
+				n++
+			case fault.KindOf(err) != fault.KindNotFound: // gone, or not begun yet
+				failed = errors.Join(failed, fmt.Errorf("project %s: %w", id, err))
 			}
-			if err != nil {
-				return Many{}, fmt.Errorf("project %s: %w", id, err)
-			}
-			n++
 		}
-		return Many{Projects: n}, nil
+		return Many{Projects: n}, failed
 	}
 }
 

@@ -257,7 +257,7 @@ func (s *Server) decideGate(ctx context.Context, in *decideGateIn) (tagged[GateS
 	case b.Decision == gate.Reject:
 		err = s.Flow.RejectSeen(ctx, by, o.Project.ID, v.Code, b.Target, b.Comment, seen)
 	case b.Decision == gate.Reopen:
-		err = s.Flow.Reopen(ctx, by, o.Project.ID, v.Code, b.Comment)
+		err = s.Flow.ReopenSeen(ctx, by, o.Project.ID, v.Code, b.Comment, seen)
 	default:
 		err = fault.Invalid("decision.unknown", "A decision is approve, reject or reopen, not %q.", b.Decision)
 	}

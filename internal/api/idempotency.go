@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/layercake-app/layercake/internal/account"
@@ -22,15 +23,15 @@ const codeReused = "idempotency.reused"
 var idempotencyKeys = regexp.MustCompile(`^[!-~]{1,128}$`)
 
 // idempotent answers a POST that carries an Idempotency-Key once more as it was
-// answered first, without doing it again. A request that ended in our own fault may
-// be made again. What a process left undone when it was killed is not done again:
+// answered first, without doing it again. A request that was refused may be made
+// again. What a process left undone when it was killed is not done again:
 // nobody knows how far it came, and the client is told so.
 func (s *Server) idempotent(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		key := r.Header.Get("Idempotency-Key")
 		a, err := actor(ctx)
-		if key == "" || r.Method != http.MethodPost || err != nil || a.User.ID == "" {
+		if key == "" || r.Method != http.MethodPost || err != nil || a.User.ID == "" || strings.HasPrefix(r.URL.Path, Base+"/auth/") { // tokens are not kept
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -53,8 +54,12 @@ func (s *Server) idempotent(next http.Handler) http.Handler {
 		case first.Status > 0 && first.Request == request:
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Idempotency-Replayed", "true")
+			tag, answer, _ := strings.Cut(first.Answer, "\n")
+			if tag != "" {
+				w.Header().Set("ETag", tag)
+			}
 			w.WriteHeader(int(first.Status))
-			_, _ = io.WriteString(w, first.Answer) // the client may be gone
+			_, _ = io.WriteString(w, answer) // the client may be gone
 		default:
 			writeFailure(w, r, failure(ctx, s.refuseAgain(first, request)))
 		}
@@ -88,7 +93,7 @@ func (s *Server) digest(w http.ResponseWriter, r *http.Request, key string) (str
 	_ = r.Body.Close()
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	h := sha256.New()
-	for _, part := range []string{r.Method, r.URL.RequestURI(), string(body)} {
+	for _, part := range []string{r.Method, r.URL.RequestURI(), r.Header.Get("If-Match"), string(body)} {
 		_, _ = io.WriteString(h, part+"\x00") // a hash takes everything
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
@@ -101,15 +106,15 @@ func (s *Server) once(w http.ResponseWriter, r *http.Request, next http.Handler,
 	next.ServeHTTP(kept, r)
 }
 
-// settle keeps an answer, or gives the key back when it is our own fault.
+// settle keeps an answer, or gives the key back of a request that did nothing.
 func (s *Server) settle(ctx context.Context, kept *recorder, userID, key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	s.report(ctx, s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if kept.status >= http.StatusInternalServerError {
+		if kept.status/100 != 2 { // what was refused may be asked again
 			return account.Abandon(ctx, tx, userID, key)
 		}
-		return account.Keep(ctx, tx, userID, key, kept.status, kept.body.String())
+		return account.Keep(ctx, tx, userID, key, kept.status, kept.Header().Get("ETag")+"\n"+kept.body.String())
 	}))
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/centrifugal/centrifuge"
@@ -100,6 +101,24 @@ func (l *Live) logged(e centrifuge.LogEntry) { l.Log.Warn("live: "+e.Message, "f
 
 type sessionKey struct{}
 
+// sessionRef is the session that a connection stands on; a refresh may bring another.
+type sessionRef struct{ atomic.Value }
+
+func newSessionRef(id string) *sessionRef {
+	r := &sessionRef{}
+	r.Store(id)
+	return r
+}
+
+func sessionOf(c *centrifuge.Client) string {
+	ref, ok := c.Context().Value(sessionKey{}).(*sessionRef)
+	if !ok {
+		return ""
+	}
+	id, _ := ref.Load().(string)
+	return id
+}
+
 // connecting asks who it is. A session that has run out closes its connections; a
 // client that has a new token may refresh before.
 func (l *Live) connecting(ctx context.Context, e centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
@@ -115,7 +134,7 @@ func (l *Live) connecting(ctx context.Context, e centrifuge.ConnectEvent) (centr
 		return centrifuge.ConnectReply{}, centrifuge.DisconnectServerError
 	}
 	return centrifuge.ConnectReply{
-		Context: context.WithValue(ctx, sessionKey{}, a.Session), ClientSideRefresh: true,
+		Context: context.WithValue(ctx, sessionKey{}, newSessionRef(a.Session)), ClientSideRefresh: true,
 		Credentials: &centrifuge.Credentials{UserID: a.User.ID, ExpireAt: expires.Unix(), Info: info},
 	}, nil
 }
@@ -153,6 +172,9 @@ func (l *Live) connected(c *centrifuge.Client) {
 			answer(centrifuge.RefreshReply{}, centrifuge.DisconnectInvalidToken)
 			return
 		}
+		if ref, ok := c.Context().Value(sessionKey{}).(*sessionRef); ok {
+			ref.Store(a.Session)
+		}
 		answer(centrifuge.RefreshReply{ExpireAt: expires.Unix()}, nil)
 	})
 	c.OnSubscribe(func(e centrifuge.SubscribeEvent, answer centrifuge.SubscribeCallback) {
@@ -171,7 +193,7 @@ func (l *Live) connected(c *centrifuge.Client) {
 // admit says whether a client may listen to a channel. What it may not see is, to
 // it, not there.
 func (l *Live) admit(c *centrifuge.Client, channel string) (o centrifuge.SubscribeOptions, err error) {
-	session, _ := c.Context().Value(sessionKey{}).(string)
+	session := sessionOf(c)
 	kind, id, _ := strings.Cut(channel, ":")
 	err = l.DB.Read(c.Context(), func(ctx context.Context, tx *db.Tx) error {
 		a, err := account.Resolve(ctx, tx, session)
@@ -229,7 +251,7 @@ func (l *Live) EndSession(userID, session string) {
 		return
 	}
 	for _, c := range l.node.Hub().UserConnections(userID) {
-		if s, _ := c.Context().Value(sessionKey{}).(string); s == session {
+		if sessionOf(c) == session {
 			c.Disconnect(centrifuge.DisconnectInvalidToken)
 		}
 	}

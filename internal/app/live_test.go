@@ -232,8 +232,7 @@ func TestServedOutputOverDroppedConnections(t *testing.T) {
 }
 
 // When many clients have come and gone, nothing of them is left.
-func TestServedManyClients(t *testing.T) {
-	t.Parallel()
+func TestServedManyClients(t *testing.T) { // alone, because it counts goroutines
 	s := serveOn(t, app.Settings{})
 	n := 40
 	if soak() {

@@ -206,7 +206,10 @@ func TestKilledServerGoesOn(t *testing.T) {
 			t.Fatal("the server ended by itself")
 		}
 		k.start()
-		for again := time.Now(); time.Since(again) < 30*time.Second; time.Sleep(10 * time.Millisecond) {
+		for again := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+			if time.Since(again) > 30*time.Second {
+				t.Fatal("the server does not go on")
+			}
 			done := 0
 			for _, id := range projects {
 				if k.carry(id) {

@@ -333,8 +333,9 @@ func TestServedIdempotency(t *testing.T) {
 		}
 		s.refused(create(ada, "key-1", `{"idea":"Another"}`), http.StatusUnprocessableEntity, "idempotency.reused")
 		s.refused(create(ada, "no key", body), http.StatusBadRequest, "idempotency.key")
-		if bad := create(ada, "key-2", `{"idea":""}`); bad.status != http.StatusBadRequest || create(ada, "key-2", `{"idea":""}`).header.Get("Idempotency-Replayed") != "true" {
-			s.Errorf("a refusal: %d %s", bad.status, bad.raw)
+		s.refused(create(ada, "key-2", `{"idea":""}`), http.StatusBadRequest, "project.invalid")
+		if again := create(ada, "key-2", `{"idea":""}`); again.header.Get("Idempotency-Replayed") != "" {
+			s.Errorf("a refusal was kept: %s", again.raw)
 		}
 		if other := create(eve, "key-1", body); other.status != http.StatusCreated || other.header.Get("Idempotency-Replayed") != "" {
 			s.Errorf("the key of another: %d %s", other.status, other.raw)

@@ -132,6 +132,9 @@ func (f *Flow) Reclaim(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := f.purgeDeleted(ctx, tx); err != nil {
+			return err
+		}
 		projects, err := project.List(ctx, tx)
 		if err != nil {
 			return err
@@ -171,6 +174,9 @@ func (f *Flow) recall(ctx context.Context, tx *db.Tx, p project.Project, c proje
 // Tick looks again at every project with an open change: a waiver or a deadline
 // may have run out.
 func (f *Flow) Tick(ctx context.Context, tx *db.Tx) error {
+	if err := f.purgeDeleted(ctx, tx); err != nil {
+		return err
+	}
 	var ids []string
 	if err := tx.All(ctx, &ids, `SELECT project_id FROM changes WHERE status = 'open'`); err != nil {
 		return fmt.Errorf("list open changes: %w", err)

@@ -311,6 +311,9 @@ func (f *Flow) Pause(ctx context.Context, by gate.Decider, projectID string, pau
 		return err
 	}
 	return f.change(ctx, projectID, func(ctx context.Context, tx *db.Tx, s *State) error {
+		if !paused && !s.Project.ArchivedAt.IsZero() {
+			return fault.Conflict("project.archived", "The project is archived. Take it out of the archive first.")
+		}
 		if err := project.SetPaused(ctx, tx, projectID, paused); err != nil {
 			return err
 		}

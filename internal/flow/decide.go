@@ -397,7 +397,12 @@ func (f *Flow) RejectSeen(ctx context.Context, by gate.Decider, projectID, code,
 // Reopen takes the decision on an approved gate back; its rework is planned
 // from the comment.
 func (f *Flow) Reopen(ctx context.Context, by gate.Decider, projectID, code, comment string) error {
-	return f.sendBackTo(ctx, by, projectID, gate.Reopen, code, code, comment, nil)
+	return f.ReopenSeen(ctx, by, projectID, code, comment, nil)
+}
+
+// ReopenSeen is Reopen of what was looked at, like RejectSeen.
+func (f *Flow) ReopenSeen(ctx context.Context, by gate.Decider, projectID, code, comment string, seen *Seen) error {
+	return f.sendBackTo(ctx, by, projectID, gate.Reopen, code, code, comment, seen)
 }
 
 func (f *Flow) sendBackTo(ctx context.Context, by gate.Decider, projectID, kind, code, target, comment string, seen *Seen) error {

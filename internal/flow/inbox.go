@@ -173,8 +173,8 @@ func mentions(ctx context.Context, tx *db.Tx, userID string, organizations []str
 	in, args := db.In([]any{userID, maxMentions}, organizations)
 	var rows []waitingRow
 	err := tx.All(ctx, &rows, `SELECT m.comment_id AS ref, x.project_id, p.name, x.gate, x.path AS kind, x.text, x.created_at AS at
-		FROM mentions m JOIN comments x ON x.id = m.comment_id JOIN projects p ON p.id = x.project_id
-		WHERE m.user_id = $1 AND `+visible+in+`) ORDER BY m.comment_id DESC LIMIT $2`, args...)
+		FROM mentions m JOIN comments x ON x.id = m.comment_id JOIN projects p ON p.id = x.project_id JOIN changes c ON c.id = x.change_id
+		WHERE m.user_id = $1 AND x.status <> 'resolved' AND c.status = 'open' AND `+visible+in+`) ORDER BY m.comment_id DESC LIMIT $2`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list mentions of %s: %w", userID, err)
 	}

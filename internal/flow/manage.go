@@ -9,6 +9,7 @@ import (
 	"github.com/layercake-app/layercake/internal/gate"
 	"github.com/layercake-app/layercake/internal/job"
 	"github.com/layercake-app/layercake/internal/project"
+	"github.com/layercake-app/layercake/internal/proof"
 	"github.com/layercake-app/layercake/internal/run"
 )
 
@@ -27,6 +28,15 @@ func (f *Flow) UpdateProject(ctx context.Context, by gate.Decider, projectID str
 		p, changed := to.Apply(s.Project)
 		if err := p.Validate(); err != nil || len(changed) == 0 {
 			return "", nil, err
+		}
+		for i := range s.Gates { // the tier is a rule of the gate that asks for coverage
+			v := &s.Gates[i]
+			if _, other := changed["tier"]; !other || !requires(v, proof.Coverage) {
+				continue
+			}
+			if err := gate.MayDecide(by, v.Gate, v.Spec.Approval, nil); err != nil {
+				return "", nil, err
+			}
 		}
 		return "project.updated", map[string]any{"changed": changed}, project.Update(ctx, tx, p)
 	})
@@ -63,6 +73,7 @@ func (f *Flow) DeleteProject(ctx context.Context, by gate.Decider, projectID, na
 		if err := project.Delete(ctx, tx, projectID); err != nil {
 			return err
 		}
+		f.halted(tx, projectID)
 		f.Log.InfoContext(ctx, "project was deleted", "project", projectID, "by", by.Actor.String())
 		return f.Queue.Insert(ctx, tx, purgeJob{Project: projectID}, job.Unique())
 	})
@@ -97,19 +108,27 @@ type purgeJob struct {
 func (purgeJob) Kind() string { return "purge" }
 
 func (f *Flow) purge(ctx context.Context, p purgeJob) error {
-	err := f.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return project.Purge(ctx, tx, p.Project) })
-	if err != nil {
-		return err
-	}
+	// The rows go last: while they are there, what is left is removed at the next tick.
 	if err := f.Tree.Remove(ctx, p.Project); err != nil {
 		return fmt.Errorf("remove repository of %s: %w", p.Project, err)
 	}
-	return nil
+	return f.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return project.Purge(ctx, tx, p.Project) })
+}
+
+// purgeDeleted removes again what is left of deleted projects.
+func (f *Flow) purgeDeleted(ctx context.Context, tx *db.Tx) error {
+	ids, err := project.Deleted(ctx, tx)
+	for _, id := range ids {
+		if err := f.Queue.Insert(ctx, tx, purgeJob{Project: id}, job.Unique()); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // unlessGone lets a job end quietly whose project was deleted meanwhile.
 func unlessGone(err error) error {
-	if fault.CodeOf(err) == project.CodeGone {
+	if code := fault.CodeOf(err); code == project.CodeGone || code == "change.not_found" {
 		return nil
 	}
 	return err

@@ -67,7 +67,8 @@ func (f *Flow) CancelRun(ctx context.Context, by gate.Decider, runID, reason str
 		if err := f.raise(ctx, tx, s, by, &b); err != nil {
 			return "", nil, err
 		}
-		return "run.cancel_requested", map[string]any{"reason": reason, "blocker": b.ID}, nil
+		f.halted(tx, r.Project)
+		return "run.cancelled", map[string]any{"reason": reason, "blocker": b.ID}, nil
 	})
 }
 
@@ -125,14 +126,20 @@ func (f *Flow) RetryRun(ctx context.Context, by gate.Decider, runID string, step
 		case v == nil || v.Status != gate.Pending || !newestOf(v, r.Task):
 			return "", nil, fault.Conflict("run.past", "The work has gone on without run %s. Look at the newest run of %s.", r.ID, r.Gate)
 		}
-		var err error
-		if again, err = run.Again(ctx, tx, f.Queue, r, step, s.Project.Head); err != nil {
+		task, err := project.GetTask(ctx, tx, r.Task)
+		if err != nil {
+			return "", nil, err
+		}
+		if again, err = run.Again(ctx, tx, f.Queue, r, step, base(s, task)); err != nil {
 			return "", nil, err
 		}
 		why := fmt.Sprintf("begun again from step %d", step)
 		for _, b := range v.Blockers {
-			if b.Kind != project.BlockerTask && b.Kind != project.BlockerCancelled {
+			if !standsFor(b, v, r) {
 				continue
+			}
+			if err := gate.MayDecide(by, v.Gate, v.Spec.Approval, nil); err != nil {
+				return "", nil, err
 			}
 			if err := project.ResolveBlocker(ctx, tx, s.Change.ID, v.Code, b.ID, why, by.Actor); err != nil {
 				return "", nil, err
@@ -141,6 +148,21 @@ func (f *Flow) RetryRun(ctx context.Context, by gate.Decider, runID string, step
 		return "run.retried", map[string]any{"run": again.ID, "of": r.ID, "step": step, "task": r.Task}, nil
 	})
 	return again, err
+}
+
+// standsFor reports whether a blocker stands for the work of an ended run: the one by
+// which it was cancelled, or that of a task that failed for good when no other role's
+// has.
+func standsFor(b project.Blocker, v *gate.View, r run.Run) bool {
+	switch b.Kind {
+	case project.BlockerCancelled:
+		return b.Run == r.ID
+	case project.BlockerTask:
+		return !slices.ContainsFunc(v.Tasks, func(t project.Task) bool {
+			return t.Role != r.Role && t.Round == v.Round && t.Status == project.TaskFailed && newestOf(v, t.ID)
+		})
+	}
+	return false
 }
 
 // newestOf reports whether a task is the newest one of its role in the gate's round.
@@ -172,9 +194,15 @@ func (f *Flow) Stop(ctx context.Context, by gate.Decider, projectID string) erro
 		if err != nil {
 			return err
 		}
+		f.halted(tx, projectID)
 		_, err = f.Record.Add(ctx, tx, projectID, by.Actor, "project.stopped", map[string]any{"change": s.Change.Number, "runs": n})
 		return err
 	})
+}
+
+// halted lets turns that are under way notice at once that they carry nothing any more.
+func (f *Flow) halted(tx *db.Tx, projectID string) {
+	tx.OnCommit(func() { f.Record.Bus.Publish(project.HaltChannel(projectID), nil) })
 }
 
 // RaiseBlocker records an obstacle that a person sees at a gate.

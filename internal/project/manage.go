@@ -70,10 +70,10 @@ func Delete(ctx context.Context, tx *db.Tx, id string) error {
 	return nil
 }
 
-// IDsOf lists the projects of an organization that are not archived.
+// IDsOf lists the projects of an organization.
 func IDsOf(ctx context.Context, tx *db.Tx, organization string) ([]string, error) {
 	var ids []string
-	if err := tx.All(ctx, &ids, `SELECT id FROM projects WHERE organization_id = $1 AND deleted_at = 0 AND archived_at = 0 ORDER BY id`, organization); err != nil {
+	if err := tx.All(ctx, &ids, `SELECT id FROM projects WHERE organization_id = $1 AND deleted_at = 0 ORDER BY id`, organization); err != nil {
 		return nil, fmt.Errorf("list projects of %s: %w", organization, err)
 	}
 	return ids, nil

@@ -30,5 +30,9 @@ func (r Recorder) Add(ctx context.Context, tx *db.Tx, projectID string, actor ev
 // Channel is the bus channel of a project's events.
 func Channel(projectID string) string { return "project:" + projectID }
 
+// HaltChannel is the bus channel on which turns of a project hear that they may have
+// been halted.
+func HaltChannel(projectID string) string { return "halt:" + projectID }
+
 // RunChannel is the bus channel of a run's streamed text.
 func RunChannel(runID string) string { return "run:" + runID }

@@ -43,6 +43,7 @@ type Engine struct {
 	Log     *slog.Logger
 
 	streams streams
+	turns   turns
 }
 
 // Register lets the queue's workers carry turns.
@@ -61,7 +62,12 @@ const turnLimit = 2 * time.Hour
 func (e *Engine) Turn(ctx context.Context, args Turn) error {
 	t, err := e.claim(ctx, args)
 	if err == nil && t.goOn {
-		held, stop := t.keepLease(ctx)
+		// Whoever carried the run before, in this process, is fenced by now, and must be
+		// out of its workspace.
+		ours, fence := context.WithCancelCause(ctx)
+		defer fence(nil)
+		defer e.turns.take(args.Run, func() { fence(errFenced) })()
+		held, stop := t.keepLease(ours)
 		err = t.carry(held)
 		if err != nil && errors.Is(context.Cause(held), errFenced) {
 			err = errFenced
@@ -136,26 +142,18 @@ func (t *turn) load(ctx context.Context, tx *db.Tx, id string) error {
 	return err
 }
 
-// admit settles what came up since the last turn: a lost model call, a
-// cancellation, a pause. It reports whether the turn goes on.
+// admit settles what came up since the last turn: a lost model call, a pause. It reports whether the turn goes on.
 func (t *turn) admit(ctx context.Context, tx *db.Tx) (bool, error) {
-	state := project.UsageLost
-	if t.run.Cancel {
-		state = project.UsageEstimated
-	}
-	lost, err := project.Forfeit(ctx, tx, t.run.ID, state)
+	lost, err := project.Forfeit(ctx, tx, t.run.ID, project.UsageLost)
 	if err != nil {
 		return false, err
 	}
 	if lost > 0 {
-		if err := t.event(ctx, tx, "model_call."+state, map[string]any{"calls": lost}); err != nil {
+		if err := t.event(ctx, tx, "model_call."+project.UsageLost, map[string]any{"calls": lost}); err != nil {
 			return false, err
 		}
 	}
-	switch {
-	case t.run.Cancel:
-		return false, t.finish(ctx, tx, Cancelled, t.run.Reason)
-	case t.run.Pause || t.project.Paused:
+	if t.run.Pause || t.project.Paused {
 		return false, t.wait(ctx, tx, WaitPause)
 	}
 	if t.run.Turns == 0 {
@@ -175,10 +173,16 @@ func (t *turn) keepLease(ctx context.Context) (context.Context, func()) {
 		defer close(done)
 		tick := time.NewTicker(lease / 4)
 		defer tick.Stop()
+		halts, deaf := t.Record.Bus.Subscribe(project.HaltChannel(t.run.Project), 1)
+		defer deaf()
 		for {
 			select {
 			case <-ctx.Done():
 				return
+			case _, open := <-halts:
+				if !open {
+					halts = nil // the tick notices later
+				}
 			case <-tick.C:
 			}
 			err := t.extend(ctx)

@@ -103,29 +103,34 @@ type stream struct {
 }
 
 // begin opens the stream of a run at the end of its journal.
-func (s *streams) begin(runID string, base int64) {
+func (s *streams) begin(runID string, base int64) *stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open == nil {
 		s.open = map[string]*stream{}
 	}
-	s.open[runID] = &stream{base: base}
+	st := &stream{base: base}
+	s.open[runID] = st
+	return st
 }
 
-// add notes a piece and returns where it begins.
-func (s *streams) add(runID, text string) int64 {
+// add notes a piece and returns where it begins; false when another call streams for
+// the run by now.
+func (s *streams) add(runID string, st *stream, text string) (int64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.open[runID]
 	at := st.base + int64(st.text.Len())
 	st.text.WriteString(text)
-	return at
+	return at, s.open[runID] == st
 }
 
-func (s *streams) end(runID string) {
+// end closes the stream of a call, unless another has taken its place.
+func (s *streams) end(runID string, st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.open, runID)
+	if s.open[runID] == st {
+		delete(s.open, runID)
+	}
 }
 
 // Written adds to a part of a run's output what this process is streaming after it.
@@ -147,14 +152,17 @@ func (e *Engine) Written(runID string, out Output, limit int) (Output, error) {
 	return out, err
 }
 
-// stream returns what tells subscribers of a model call as it writes.
-func (t *turn) stream() func(text string) {
+// stream returns what tells subscribers of a model call as it writes, and what ends
+// that.
+func (t *turn) stream() (say func(text string), end func()) {
 	base := t.journal.text
-	t.streams.begin(t.run.ID, base)
+	st := t.streams.begin(t.run.ID, base)
 	first := true
 	return func(text string) {
-		c := Chunk{Run: t.run.ID, Offset: t.streams.add(t.run.ID, text), Settled: base, Reset: first, Text: text}
+		at, ours := t.streams.add(t.run.ID, st, text)
+		if ours {
+			t.Record.Bus.Publish(project.RunChannel(t.run.ID), Chunk{Run: t.run.ID, Offset: at, Settled: base, Reset: first, Text: text})
+		}
 		first = false
-		t.Record.Bus.Publish(project.RunChannel(t.run.ID), c)
-	}
+	}, func() { t.streams.end(t.run.ID, st) }
 }

@@ -126,8 +126,8 @@ func List(ctx context.Context, tx *db.Tx, changeID string) ([]Run, error) {
 	return out, nil
 }
 
-// RequestCancel ends a live run: at once when it waits or is queued, else at the next
-// point where it journals. Its task is cancelled with it.
+// RequestCancel ends a live run at once, and its task with it: whoever carries it
+// finds its token stale. A model call in flight stays spent, as estimated.
 func RequestCancel(ctx context.Context, tx *db.Tx, id, reason string) error {
 	r, err := Get(ctx, tx, id)
 	if err != nil {
@@ -136,13 +136,10 @@ func RequestCancel(ctx context.Context, tx *db.Tx, id, reason string) error {
 	if !r.Live() {
 		return fault.Conflict("run.ended", "Run %s has already %s.", id, r.Status)
 	}
-	if r.Status == Running {
-		_, err := tx.Exec(ctx, `UPDATE runs SET cancel = TRUE, reason = $2 WHERE id = $1 AND status = 'running'`, id, reason)
-		if err != nil {
-			return fmt.Errorf("cancel run %s: %w", id, err)
-		}
-		return nil
+	if _, err := tx.Exec(ctx, `UPDATE runs SET token = token + 1 WHERE id = $1`, id); err != nil {
+		return fmt.Errorf("cancel run %s: %w", id, err)
 	}
+	r.Token++
 	if err := end(ctx, tx, r, Cancelled, reason); err != nil {
 		return err
 	}

@@ -89,13 +89,14 @@ func (t *turn) think(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		began := db.Now()
-		resp, err := t.Model.Complete(ctx, req, t.stream())
+		say, end := t.stream()
+		resp, err := t.Model.Complete(ctx, req, say)
 		if err == nil {
 			err = t.journalModel(ctx, req, resp, use, began)
-			t.streams.end(t.run.ID)
+			end()
 			return true, err
 		}
-		t.streams.end(t.run.ID)
+		end()
 		if ctx.Err() != nil {
 			return false, fmt.Errorf("call model: %w", err)
 		}

@@ -53,7 +53,7 @@ func (s *stage) got() string {
 func TestPasswordsGoNowhereElse(t *testing.T) {
 	answers := map[string]func(w http.ResponseWriter, r *http.Request){
 		"a page":    func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
-		"elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) },
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect) },
 	}
 	for name, fn := range answers {
 		s := newStage(t, fn)
