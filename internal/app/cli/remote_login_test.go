@@ -52,8 +52,10 @@ func (s *stage) got() string {
 // else.
 func TestPasswordsGoNowhereElse(t *testing.T) {
 	answers := map[string]func(w http.ResponseWriter, r *http.Request){
-		"a page":    func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
-		"elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect) },
+		"a page": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+		},
 	}
 	for name, fn := range answers {
 		s := newStage(t, fn)

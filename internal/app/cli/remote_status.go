@@ -227,21 +227,37 @@ func nextOf(w flow.Waiting) string {
 	return ""
 }
 
-// stand asks for everything about where a project stands.
-func stand(e *env, remote *client.Client, id string) (s standing, err error) {
-	if s.Project, err = remote.Project(e.ctx, id); err != nil {
-		return s, err
+// stand asks for everything about where a project stands, once more when it moved
+// between two of the answers.
+func stand(e *env, remote *client.Client, id string) (standing, error) {
+	const looks = 3
+	for n := 1; ; n++ {
+		s, still, err := standOnce(e, remote, id)
+		if err != nil || still || n == looks {
+			return s, err
+		}
+	}
+}
+
+// standOnce is one attempt of stand; still says that the project stood still meanwhile.
+func standOnce(e *env, remote *client.Client, id string) (s standing, still bool, err error) {
+	before, err := remote.Project(e.ctx, id)
+	if err != nil {
+		return s, false, err
 	}
 	if s.Gates, err = remote.Gates(e.ctx, id); err != nil {
-		return s, err
+		return s, false, err
 	}
 	questions, err := remote.Questions(e.ctx, id)
 	if err != nil {
-		return s, err
+		return s, false, err
 	}
 	inbox, err := remote.Inbox(e.ctx)
 	if err != nil {
-		return s, err
+		return s, false, err
+	}
+	if s.Project, err = remote.Project(e.ctx, id); err != nil {
+		return s, false, err
 	}
 	s.Questions, s.Waiting = openOnes(questions), []flow.Waiting{}
 	for _, w := range inbox {
@@ -250,7 +266,7 @@ func stand(e *env, remote *client.Client, id string) (s standing, err error) {
 		}
 	}
 	s.Next = s.next()
-	return s, nil
+	return s, before.Sentence == s.Project.Sentence, nil
 }
 
 func openOnes(all []project.Question) []project.Question {
