@@ -269,7 +269,7 @@ func (h *host) follows(id string) {
 	h.Helper()
 	h.review(id)
 	h.stop()
-	h.start(app.Settings{DemoDelay: 40 * time.Millisecond})
+	h.start(app.Settings{DemoDelay: 600 * time.Millisecond}) // the run must not end before the server does
 	h.wants(0, "Rejected: G2 is", "decide", id, "G2", "reject", "-m", "Say more of the watering", "--yes")
 	runs := 0
 	for runs < 4 { // the one of the rework
