@@ -238,7 +238,7 @@ func TestWatchingEnds(t *testing.T) {
 		case "/api/v1/projects":
 			data = `[{"id":"prj_1","name":"P","gates":[]}]`
 		case "/api/v1/projects/prj_1":
-			if calls++; calls == 2 {
+			if calls++; calls == 3 { // it is asked twice at each look
 				w.WriteHeader(http.StatusServiceUnavailable)
 				return
 			}
