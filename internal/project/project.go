@@ -83,13 +83,18 @@ func (p *Project) Validate() error {
 		details = append(details, fault.Detail{Field: "name", Message: fmt.Sprintf("name must have 1 to %d characters", maxName)})
 	}
 	for _, c := range []struct {
-		field, value string
-		allowed      []string
-	}{{"type", p.Type, Types}, {"deploymentMode", p.Mode, Modes}, {"qualityTier", p.Tier, Tiers}, {"teachingLevel", p.Teaching, Teaching}} {
+		field, word, value string
+		allowed            []string
+	}{
+		{"type", "type", p.Type, Types},
+		{"deploymentMode", "mode", p.Mode, Modes},
+		{"qualityTier", "tier", p.Tier, Tiers},
+		{"teachingLevel", "teaching", p.Teaching, Teaching},
+	} {
 		if !contains(c.allowed, c.value) {
 			details = append(details, fault.Detail{
 				Field:   c.field,
-				Message: fmt.Sprintf("%s %q is unknown", c.field, c.value),
+				Message: fmt.Sprintf("%s %q is unknown", c.word, c.value),
 				Next:    "Use one of: " + strings.Join(c.allowed, ", ") + ".",
 			})
 		}
