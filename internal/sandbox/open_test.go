@@ -101,7 +101,7 @@ func TestWithoutSandboxNothingRuns(t *testing.T) {
 
 func TestFetchIsHonest(t *testing.T) {
 	t.Parallel()
-	mounts, err := open(t).Fetch(t.Context(), FetchRequest{Ecosystem: "npm", LockDigest: "00", Dir: "/work"})
+	mounts, err := open(t).Fetch(t.Context(), FetchRequest{Ecosystem: "npm", LockDigest: "00", Dir: "/box"})
 	wantFault(t, err, fault.KindUnavailable, "fetch.unavailable")
 	if mounts != nil {
 		t.Errorf("got %v", mounts)

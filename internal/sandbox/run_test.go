@@ -152,7 +152,7 @@ func TestWrongSpec(t *testing.T) {
 		"env without value": {Spec{Argv: []string{"true"}, Env: []string{"A"}}, fault.KindInvalid, "sandbox.env"},
 		"env without name":  {Spec{Argv: []string{"true"}, Env: []string{"=A"}}, fault.KindInvalid, "sandbox.env"},
 		"relative folder":   {Spec{Argv: []string{"true"}, Dir: "work"}, fault.KindInvalid, "sandbox.dir"},
-		"missing folder":    {Spec{Argv: []string{"true"}, Dir: "/work"}, fault.KindInvalid, "sandbox.dir"},
+		"missing folder":    {Spec{Argv: []string{"true"}, Dir: "/box"}, fault.KindInvalid, "sandbox.dir"},
 		"missing program":   {Spec{Argv: []string{"no-such-program"}}, fault.KindNotFound, "sandbox.command"},
 		"program is folder": {Spec{Argv: []string{"/usr"}}, fault.KindInvalid, "sandbox.command"},
 		"not executable":    {Spec{Argv: []string{"/w/plain"}, Mounts: []Mount{{Host: dir, Inside: "/w"}}}, fault.KindInvalid, "sandbox.command"},
@@ -198,10 +198,10 @@ func TestMounts(t *testing.T) {
 			ln -s /proc/1/root/` + secret + `/key leak2; cat leak2 2>/dev/null && echo read through proc
 			ln /usr/bin/env hard 2>/dev/null && echo hard link
 			pwd; stat -c %u d`},
-		Dir:    "/work",
-		Mounts: []Mount{{Host: deps, Inside: "/work/node_modules"}, {Host: work, Inside: "/work", Writable: true}},
+		Dir:    "/box",
+		Mounts: []Mount{{Host: deps, Inside: "/box/node_modules"}, {Host: work, Inside: "/box", Writable: true}},
 	})
-	if want := "indep\n/work\n1000\n"; r.stdout != want {
+	if want := "indep\n/box\n1000\n"; r.stdout != want {
 		t.Errorf("got %q, want %q; stderr %q", r.stdout, want, r.stderr)
 	}
 	if b, err := os.ReadFile(work + "/d/out"); err != nil || string(b) != "out\n" {
@@ -455,8 +455,8 @@ func TestDisk(t *testing.T) {
 	t.Parallel()
 	open(t)
 	work := tempDir(t)
-	spec := shell("head -c 8000000 /dev/zero > /work/big; echo $?; head -c 8000000 /dev/zero > /tmp/big; echo $?; head -c 90000000 /dev/zero > /dev/shm/big || echo full")
-	spec.Mounts = []Mount{{Host: work, Inside: "/work", Writable: true}}
+	spec := shell("head -c 8000000 /dev/zero > /box/big; echo $?; head -c 8000000 /dev/zero > /tmp/big; echo $?; head -c 90000000 /dev/zero > /dev/shm/big || echo full")
+	spec.Mounts = []Mount{{Host: work, Inside: "/box", Writable: true}}
 	spec.Limits = Limits{FileBytes: mib, TmpBytes: 512 * kib}
 	r := run(t, spec)
 	info, err := os.Stat(work + "/big")
@@ -475,8 +475,8 @@ func TestParallelRuns(t *testing.T) {
 	for i := range 12 {
 		all.Go(func() {
 			work := tempDir(t)
-			spec := shell(fmt.Sprintf("ls -A /work; echo %d > /work/f; hostname; exit %d", i, i))
-			spec.Mounts = []Mount{{Host: work, Inside: "/work", Writable: true}}
+			spec := shell(fmt.Sprintf("ls -A /box; echo %d > /box/f; hostname; exit %d", i, i))
+			spec.Mounts = []Mount{{Host: work, Inside: "/box", Writable: true}}
 			if r := run(t, spec); r.ExitCode != i || r.stdout != "sandbox\n" {
 				t.Errorf("run %d: %+v", i, r)
 			}

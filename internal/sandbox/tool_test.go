@@ -114,8 +114,8 @@ func TestGoToolchain(t *testing.T) {
 		}
 	}
 	r := run(t, Spec{
-		Argv: []string{"sh", "-c", "go list -f {{.ImportPath}} . && gofmt -l . && go tool compile -p main -o main.o main.go && grep -q 'built inside' main.o && echo compiled"}, Dir: "/work", Tools: []Tool{tool},
-		Mounts: []Mount{{Host: work, Inside: "/work", Writable: true}},
+		Argv: []string{"sh", "-c", "go list -f {{.ImportPath}} . && gofmt -l . && go tool compile -p main -o main.o main.go && grep -q 'built inside' main.o && echo compiled"}, Dir: "/box", Tools: []Tool{tool},
+		Mounts: []Mount{{Host: work, Inside: "/box", Writable: true}},
 		Env:    []string{"CGO_ENABLED=0", "GOTOOLCHAIN=local", "GOCACHE=/tmp/cache", "GOPATH=/tmp/go", "GOFLAGS=-mod=mod"},
 	})
 	if r.ExitCode != 0 || r.stdout != "example\ncompiled\n" {

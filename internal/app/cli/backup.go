@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-
-	"golang.org/x/term"
 
 	"github.com/layercake-app/layercake/internal/app"
 	"github.com/layercake-app/layercake/internal/backup"
@@ -31,7 +28,7 @@ func (c *backupCmd) Run(e *env) error {
 	if !app.HasDatabase(e.settings) {
 		return noDatabase(e.settings)
 	}
-	if err := e.askPassphrase("Passphrase that seals the keys (Enter leaves them out): ", true); err != nil {
+	if err := e.askPassphrase("Passphrase that seals the keys (Enter leaves them out):", true); err != nil {
 		return err
 	}
 	sum, err := app.Backup(e.ctx, e.settings, c.File)
@@ -57,7 +54,7 @@ func (c *restoreCmd) Run(e *env) error {
 	if c.Data != "" {
 		e.settings.Data = c.Data
 	}
-	if err := e.askPassphrase("Passphrase of the keys (Enter leaves them out): ", false); err != nil {
+	if err := e.askPassphrase("Passphrase of the keys (Enter leaves them out):", false); err != nil {
 		return err
 	}
 	sum, err := app.Restore(e.ctx, e.settings, c.File, e.log)
@@ -134,7 +131,7 @@ func (e *env) askPassphrase(prompt string, twice bool) error {
 		if len(first) < secret.MinPassphrase {
 			return fault.Invalid("backup.passphrase", "The passphrase has fewer than %d characters. Choose a longer one; a few words are fine.", secret.MinPassphrase)
 		}
-		again, err := read("The same again: ")
+		again, err := read("The same again:")
 		if err != nil {
 			return err
 		}
@@ -146,22 +143,14 @@ func (e *env) askPassphrase(prompt string, twice bool) error {
 	return nil
 }
 
-// lines returns what asks for lines that the terminal does not show.
+// lines returns what asks for lines that a terminal does not show.
 func (e *env) lines() func(prompt string) (string, error) {
-	if f, ok := e.term.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return func(prompt string) (string, error) {
-			fmt.Fprint(e.term.Out, prompt)
-			line, err := term.ReadPassword(int(f.Fd()))
-			fmt.Fprintln(e.term.Out)
-			if err != nil {
-				return "", fmt.Errorf("read passphrase: %w", err)
-			}
-			return string(line), nil
-		}
+	if e.term.Secret != nil {
+		return e.hidden
 	}
 	lines := bufio.NewReader(e.term.In)
 	return func(prompt string) (string, error) {
-		fmt.Fprint(e.term.Out, prompt)
+		fmt.Fprint(e.term.Out, prompt+" ")
 		line, err := lines.ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", fmt.Errorf("read passphrase: %w", err)
